@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+#ifndef _UAPI_LINUX_BUS1_H
+#define _UAPI_LINUX_BUS1_H
+
+/**
+ * DOC: bus1, capability-based inter-process communication
+ *
+ * Opening /dev/bus1 makes a *peer*: a message queue and a table of *nodes*
+ * and *handles*. The peer is the open file description; dup(2), fork(2) and
+ * SCM_RIGHTS share it, and it ends when the last descriptor is closed.
+ *
+ * A *node* is the receiving end of a channel and belongs for ever to the peer
+ * that made it. A *handle* is a right to send to one node. Nothing else gives
+ * that right: no name, no path, no user ID. Handles come into a peer in two
+ * ways: carried by a message, or by BUS1_CMD_TRANSFER from a peer whose
+ * descriptor the caller also holds. Every transfer makes a new handle with its
+ * own ID, also where the receiver already holds one to the same node, and also
+ * where the receiver owns the node.
+ *
+ * IDs
+ *   64 bits, local to a peer, one name space for nodes and handles. The kernel
+ *   chooses them: bit 0 (BUS1_MANAGED) set, the rest a counter. An ID is never
+ *   used twice in one peer. BUS1_INVALID is no ID.
+ *
+ * Errors
+ *   An ioctl returns 0, or -1 and sets errno. A call that failed had no effect
+ *   on the bus and may be repeated; arrays in user memory may have been partly
+ *   written. After EFAULT or EBADRQC set the entries that had
+ *   BUS1_TRANSFER_FLAG_CREATE anew before the call is repeated.
+ *
+ *   EAGAIN      RECV: nothing is receivable
+ *   EBADF       TRANSFER: @to is not an open file descriptor
+ *   EOPNOTSUPP  TRANSFER: @to is a descriptor of something else
+ *   EBADRQC     an ID is unknown, or names a node where a handle is needed
+ *   EDQUOT      a quota would be exceeded
+ *   EFAULT      a pointer is bad, does not fit the caller's pointer size, or
+ *               the end of its array is beyond the address space
+ *   EINVAL      unknown flag bits, a wrong message type, CREATE with an ID
+ *               other than BUS1_INVALID, an ID twice in one RELEASE, an iovec
+ *               longer than SSIZE_MAX
+ *   EMSGSIZE    SEND: n_data is more than the iovecs hold, or than the kernel
+ *               moves in one call (MAX_RW_COUNT, 2 GiB less a page);
+ *               RECV: the room is too small;
+ *               any: an array is longer than its BUS1_MAX_* limit, or there
+ *               are more than UIO_MAXIOV (1024) iovecs
+ *   ENOMEM      no memory, or the memory control group is at its limit
+ *   ENOTTY      unknown command
+ *   EINTR       RECV: killed while another thread of this peer received
+ *
+ * Notifications
+ *   They arrive in the same queue as messages and in the same order.
+ *
+ *   BUS1_MESSAGE_TYPE_NODE_RELEASE   the node behind a handle of this peer was
+ *     released. metadata.id is the handle; it is gone and its ID invalid.
+ *   BUS1_MESSAGE_TYPE_HANDLE_RELEASE the last handle to a node of this peer is
+ *     gone, handles inside undelivered messages counting as alive. metadata.id
+ *     is the node; it is gone and its ID invalid.
+ *
+ *   Each comes exactly once. Who releases the handle, or the node, first hears
+ *   nothing any more. A handle that arrives after its node was released is
+ *   followed at once by its NODE_RELEASE.
+ *
+ * Order
+ *   If one call returned, or one of its messages was received, before another
+ *   call began, then every peer that receives from both receives from the
+ *   first one first; it does not matter by which way the second caller knew.
+ *   A call to several receivers takes effect at once for all of them. Calls
+ *   without such a relation have no promised order.
+ *
+ * What bus1 does not do
+ *   No names and no discovery: pass a peer's descriptor over a Unix socket and
+ *   TRANSFER a handle into it (libbus1 has both sides). No file descriptors in
+ *   messages. No blocking receive: use poll(2), select(2) or epoll(7), which
+ *   report EPOLLIN exactly while RECV would return something other than
+ *   EAGAIN, and EPOLLOUT always.
+ *
+ * Binary form
+ *   Every field is an unsigned 64-bit integer in native byte order, pointers
+ *   and sizes included, so that 32-bit callers use the same structures; only
+ *   struct iovec has the caller's form. Extensions only add: new commands, new
+ *   flag bits, new message types that a caller must ask for.
+ */
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* Convert between a pointer and a field that holds one. */
+#define BUS1_FROM_PTR(_p) ((__u64)(unsigned long)(_p))
+#define BUS1_TO_PTR(_v) ((void *)(unsigned long)(_v))
+
+/* Set in every ID that the kernel chose. */
+#define BUS1_MANAGED ((__u64)0x1)
+/* Never an ID. */
+#define BUS1_INVALID ((__u64)0xffffffffffffffff)
+
+/* The longest arrays a command takes: EMSGSIZE beyond. */
+#define BUS1_MAX_TRANSFERS 65536
+#define BUS1_MAX_DESTINATIONS 65536
+#define BUS1_MAX_IDS 65536
+/* SEND: the most n_destinations * (1 + n_transfers) may come to. */
+#define BUS1_MAX_PRODUCT 1048576
+
+/*
+ * bus1_transfer.flags: make a node. Set @id to BUS1_INVALID; the ID of the new
+ * node is written back to @id and @flags is cleared.
+ */
+#define BUS1_TRANSFER_FLAG_CREATE ((__u64)0x1)
+
+/**
+ * struct bus1_transfer - a node or handle that is handed over
+ * @flags: in: 0 or BUS1_TRANSFER_FLAG_CREATE; out: 0
+ * @id:    in: a handle of the caller, or BUS1_INVALID with CREATE;
+ *         out: the new ID
+ */
+struct bus1_transfer {
+	__aligned_u64 flags;
+	__aligned_u64 id;
+};
+
+/**
+ * struct bus1_metadata - what the kernel says about a received message
+ * @flags:   0
+ * @id:      the node it was sent to (USER, HANDLE_RELEASE), or the handle that
+ *           is gone (NODE_RELEASE)
+ * @account: USER: the effective UID of whoever opened the sending peer, as the
+ *           user name space of the receiving peer's opener sees it (the
+ *           overflow UID where it has no mapping); else BUS1_INVALID
+ */
+struct bus1_metadata {
+	__aligned_u64 flags;
+	__aligned_u64 id;
+	__aligned_u64 account;
+};
+
+/* bus1_message.type */
+#define BUS1_MESSAGE_TYPE_USER ((__u64)0)
+#define BUS1_MESSAGE_TYPE_NODE_RELEASE ((__u64)1)
+#define BUS1_MESSAGE_TYPE_HANDLE_RELEASE ((__u64)2)
+#define _BUS1_MESSAGE_TYPE_N 3
+
+/**
+ * struct bus1_message - a message to send, or room for one to receive
+ * @flags:         0
+ * @type:          SEND: BUS1_MESSAGE_TYPE_USER. RECV, in: BUS1_INVALID;
+ *                 out: BUS1_MESSAGE_TYPE_*
+ * @n_transfers:   entries in @ptr_transfers, at most BUS1_MAX_TRANSFERS.
+ *                 RECV, in: room (more than the limit is taken as the limit);
+ *                 out: how many were received, or with EMSGSIZE are needed
+ * @ptr_transfers: array of struct bus1_transfer. SEND: handles of the sender,
+ *                 or CREATE: the node is made in the sender, its ID is written
+ *                 back, and its only handle goes into the message.
+ *                 RECV: the new handles, flags 0
+ * @n_data:        payload bytes. SEND: the first @n_data bytes of the iovecs
+ *                 are sent. RECV, in: room (more than the iovecs hold is taken
+ *                 as what they hold); out: bytes received, or with EMSGSIZE
+ *                 needed
+ * @n_data_vecs:   entries in @ptr_data_vecs, at most UIO_MAXIOV (1024)
+ * @ptr_data_vecs: array of struct iovec
+ *
+ * With EMSGSIZE, RECV writes @n_transfers and @n_data and nothing else, and
+ * the message stays first in the queue.
+ */
+struct bus1_message {
+	__aligned_u64 flags;
+	__aligned_u64 type;
+	__aligned_u64 n_transfers;
+	__aligned_u64 ptr_transfers;
+	__aligned_u64 n_data;
+	__aligned_u64 n_data_vecs;
+	__aligned_u64 ptr_data_vecs;
+};
+
+/**
+ * struct bus1_cmd_transfer - copy handles from one peer into another
+ * @flags:       0
+ * @to:          file descriptor of the receiving peer, or BUS1_INVALID for the
+ *               peer the command is called on
+ * @n_transfers: entries in both arrays, at most BUS1_MAX_TRANSFERS
+ * @ptr_src:     array of struct bus1_transfer: handles of the calling peer, or
+ *               CREATE: a node is made in it and its ID written back
+ * @ptr_dst:     array of struct bus1_transfer: out: the new handles in @to;
+ *               not read
+ *
+ * All or nothing.
+ */
+struct bus1_cmd_transfer {
+	__aligned_u64 flags;
+	__aligned_u64 to;
+	__aligned_u64 n_transfers;
+	__aligned_u64 ptr_src;
+	__aligned_u64 ptr_dst;
+};
+
+/**
+ * struct bus1_cmd_release - give up nodes and handles, in one transaction
+ * @flags:   0
+ * @n_ids:   entries in @ptr_ids, at most BUS1_MAX_IDS
+ * @ptr_ids: array of __u64, nodes and handles mixed, each at most once
+ *
+ * Releasing a node discards the messages still queued for it. Releasing
+ * cannot fail for want of quota, nor of memory for up to 32 IDs.
+ */
+struct bus1_cmd_release {
+	__aligned_u64 flags;
+	__aligned_u64 n_ids;
+	__aligned_u64 ptr_ids;
+};
+
+/*
+ * bus1_cmd_send.flags: a destination whose user cannot be charged is skipped,
+ * and its entry in @ptr_errors says -EDQUOT; all others get the message. The
+ * call returns 0, also where all were skipped.
+ */
+#define BUS1_SEND_FLAG_CONTINUE ((__u64)0x1)
+
+/**
+ * struct bus1_cmd_send - send one message to one or many handles
+ * @flags:            0 or BUS1_SEND_FLAG_CONTINUE
+ * @n_destinations:   entries in @ptr_destinations, at most
+ *                    BUS1_MAX_DESTINATIONS. 0 validates and does nothing
+ * @ptr_destinations: array of __u64, handles of the calling peer; one named
+ *                    twice gets the message twice
+ * @ptr_errors:       array of __s32, one for each destination, written as 0
+ *                    where the message was sent; or 0: not wanted. Untouched
+ *                    by a call that fails
+ * @ptr_message:      struct bus1_message
+ *
+ * A destination whose node is released already, or whose peer is gone, is not
+ * an error: that copy is discarded, and a NODE_RELEASE is or was on its way.
+ */
+struct bus1_cmd_send {
+	__aligned_u64 flags;
+	__aligned_u64 n_destinations;
+	__aligned_u64 ptr_destinations;
+	__aligned_u64 ptr_errors;
+	__aligned_u64 ptr_message;
+};
+
+/**
+ * struct bus1_cmd_recv - take the next message or notification
+ * @flags:        0
+ * @ptr_metadata: struct bus1_metadata, out
+ * @ptr_message:  struct bus1_message, in and out
+ */
+struct bus1_cmd_recv {
+	__aligned_u64 flags;
+	__aligned_u64 ptr_metadata;
+	__aligned_u64 ptr_message;
+};
+
+#define BUS1_IOCTL_MAGIC 0x97
+
+#define BUS1_CMD_TRANSFER _IOWR(BUS1_IOCTL_MAGIC, 0, struct bus1_cmd_transfer)
+#define BUS1_CMD_RELEASE _IOWR(BUS1_IOCTL_MAGIC, 1, struct bus1_cmd_release)
+#define BUS1_CMD_SEND _IOWR(BUS1_IOCTL_MAGIC, 2, struct bus1_cmd_send)
+#define BUS1_CMD_RECV _IOWR(BUS1_IOCTL_MAGIC, 3, struct bus1_cmd_recv)
+
+#endif /* _UAPI_LINUX_BUS1_H */

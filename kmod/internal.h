@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _BUS1_INTERNAL_H
+#define _BUS1_INTERNAL_H
+
+/**
+ * DOC: objects, locks, lifetimes
+ *
+ * What is queued on a peer is an *item*, embedded in what it speaks of: a
+ * message in itself, NODE_RELEASE in the handle, HANDLE_RELEASE in the node. So
+ * a notification needs no memory when it is sent. Each is queued at most once
+ * in its life.
+ *
+ * Locks, in the order they are taken:
+ *
+ *   peer->turn    held by RECV from start to end, also while it copies to user
+ *                 memory. Waited for killably, by other RECVs of the peer only.
+ *   peer->lock    the peer's table (removals, and what is installed together),
+ *                 its frozen queue, and the death of its nodes. Short: nobody
+ *                 touches user memory or allocates under it. Never taken by a
+ *                 sender for its receivers. Of two peers (TRANSFER) the one at
+ *                 the lower address first.
+ *   xa_lock of peer->ids    each access to the table. Inside, a handle found is
+ *                 alive: it may be held.
+ *   node->lock    the list of the node's handles, and node->dead. A leaf.
+ *
+ * Counts:
+ *
+ *   handle->holds who keeps the handle alive: its table (or, in flight, its
+ *                 message) and running calls that looked it up. With the last
+ *                 one the handle leaves its node (bus1_handle_drop()).
+ *   node->n_handles   live handles, those in flight included, and whoever is
+ *                 about to make the first. With the last one HANDLE_RELEASE is
+ *                 sent. It never rises again: only from a live handle, or by
+ *                 the maker, are others made.
+ *   ref of each   memory. A handle refers to its node and its owner, a node to
+ *                 its owner. A peer refers to what is in its table and queue,
+ *                 and gives all of it up when it is closed; so there is no
+ *                 cycle once the descriptors are gone.
+ */
+#include <linux/atomic.h>
+#include <linux/bug.h>
+#include <linux/cache.h>
+#include <linux/gfp.h>
+#include <linux/ktime.h>
+#include <linux/llist.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/uidgid.h>
+#include <linux/xarray.h>
+
+#include "bus1.h"
+#include "trace_abi.h"
+
+struct seq_file;
+
+/*
+ * For all that user space triggers: charged to its memory control group, and
+ * failing with ENOMEM at the group's limit instead of calling its OOM killer.
+ */
+#define BUS1_GFP (GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
+/**
+ * struct bus1_user - what one user has pinned
+ * @ref:     one for each of its peers
+ * @uid:     the effective UID of those who opened them
+ * @objects: peers, nodes, handles, messages
+ * @bytes:   payload
+ */
+struct bus1_user {
+	refcount_t ref;
+	kuid_t uid;
+	atomic_long_t objects;
+	atomic_long_t bytes;
+};
+
+/**
+ * struct bus1_charge - what an object costs its user, until it is returned
+ * @user:    NULL if nothing is charged; alive through the object's owner
+ * @objects: objects
+ * @bytes:   bytes, at most MAX_RW_COUNT
+ */
+struct bus1_charge {
+	struct bus1_user *user;
+	u32 objects;
+	u32 bytes;
+};
+
+/**
+ * struct bus1_item - an entry of a queue
+ * @link:      in the incoming list of @peer, if it heads its group
+ * @entry:     in bus1_tx.items while collected; then in the queue's leftovers
+ *             or ready list, under peer->lock
+ * @next:      next item of the transaction. Set before the link, then constant
+ * @lead:      the item whose @published speaks for the transaction, or NULL:
+ *             the link itself published it. Heads of groups hold a reference.
+ *             Set before the link, then under peer->lock
+ * @peer:      the receiver. Constant
+ * @tx_peer:   the transaction. Set before the link, then constant
+ * @tx:        its number
+ * @stamp:     time of its tx_begin in ns, or 0 if nobody wanted to know
+ * @type:      BUS1_MESSAGE_TYPE_*. Constant
+ * @last:      @next goes to another peer, or there is none. As @next
+ * @published: of a lead: set once, with release semantics, read with acquire
+ * @refused:   the receiver was closed. Belongs to the sender
+ * @ready:     it is in the ready list. Under peer->lock
+ * @marked:    a RELEASE in progress names it. Under peer->lock
+ */
+struct bus1_item {
+	struct llist_node link;
+	struct list_head entry;
+	struct bus1_item *next;
+	struct bus1_item *lead;
+	struct bus1_peer *peer;
+	u64 tx_peer;
+	u64 tx;
+	u64 stamp;
+	u8 type;
+	bool last;
+	bool published;
+	bool refused;
+	bool ready;
+	bool marked;
+};
+
+/**
+ * struct bus1_payload - the data of a message, shared by all its receivers
+ * @ref:  references
+ * @size: bytes in @data
+ * @data: constant
+ */
+struct bus1_payload {
+	refcount_t ref;
+	size_t size;
+	u8 data[];
+};
+
+/**
+ * struct bus1_msg - a message to one node
+ * @item:       its place in the queue
+ * @ref:        the queue, the sender until it has published, a running RECV
+ * @claimed:    set once, by whoever delivers or discards it
+ * @index:      of the message in its transaction
+ * @n_handles:  constant
+ * @node_id:    where it goes. Constant
+ * @dest:       the same; only for the sender, who holds a handle to it
+ * @node_entry: in node->queued while ready, under peer->lock
+ * @n_data:     payload bytes. Constant
+ * @payload:    or NULL; goes with the claim
+ * @uid:        of the sender. Constant
+ * @charge:     goes with the claim
+ * @handles:    made for the receiver, without an ID yet; go with the claim
+ */
+struct bus1_msg {
+	struct bus1_item item;
+	refcount_t ref;
+	int claimed;
+	u32 index;
+	u32 n_handles;
+	u64 node_id;
+	struct bus1_node *dest;
+	struct list_head node_entry;
+	size_t n_data;
+	struct bus1_payload *payload;
+	kuid_t uid;
+	struct bus1_charge charge;
+	struct bus1_handle *handles[];
+};
+
+/**
+ * struct bus1_node - the receiving end
+ * @item:      HANDLE_RELEASE; item.peer is the owner, referenced
+ * @ref:       the table, each handle, the queued @item
+ * @n_handles: live handles
+ * @id:        constant
+ * @created:   coarse CLOCK_MONOTONIC ns. Constant
+ * @lock:      guards @handles, and @dead together with peer->lock
+ * @handles:   bus1_handle.node_entry: handles whose owner is to be told
+ * @dead:      released, or its HANDLE_RELEASE received. Written under both
+ *             locks; a sender reads it after its link
+ * @queued:    bus1_msg.node_entry: ready messages. Under peer->lock
+ * @charge:    constant
+ */
+struct bus1_node {
+	struct bus1_item item;
+	refcount_t ref;
+	refcount_t n_handles;
+	u64 id;
+	u64 created;
+	spinlock_t lock; /* handles, dead */
+	struct list_head handles;
+	bool dead;
+	struct list_head queued;
+	struct bus1_charge charge;
+};
+
+/**
+ * struct bus1_handle - the sending end
+ * @item:       NODE_RELEASE; item.peer is the owner, referenced
+ * @ref:        its liveness (@holds), the queued @item
+ * @holds:      see above
+ * @id:         0 while in flight; then constant
+ * @node:       referenced. Constant
+ * @node_entry: in node->handles, or empty. Under node->lock
+ * @released:   its ID is gone. Written under peer->lock; a hint elsewhere
+ * @how:        BUS1_HOW_*. This and all below constant once it has its ID
+ * @index:      the message that brought it, or 0
+ * @slot:       where in the message or the TRANSFER
+ * @from:       peer of the transaction that brought it
+ * @from_tx:    its number
+ * @created:    coarse CLOCK_MONOTONIC ns
+ * @charge:     constant
+ */
+struct bus1_handle {
+	struct bus1_item item;
+	refcount_t ref;
+	refcount_t holds;
+	u64 id;
+	struct bus1_node *node;
+	struct list_head node_entry;
+	bool released;
+	u8 how;
+	u32 index;
+	u32 slot;
+	u64 from;
+	u64 from_tx;
+	u64 created;
+	struct bus1_charge charge;
+};
+
+/**
+ * struct bus1_peer - a queue, and a table of nodes and handles
+ * @id:       never used twice while the module is loaded. Constant
+ * @ref:      memory: the descriptor, each node, each handle
+ * @cred:     of the opener. Constant
+ * @user:     who pays. Constant
+ * @charge:   the peer itself
+ * @pid:      of the opener, in the initial PID name space. Constant
+ * @created:  coarse CLOCK_MONOTONIC ns. Constant
+ * @next_id:  counter behind the IDs
+ * @tx_seq:   counter of its transactions
+ * @ids:      by ID >> 1: a struct bus1_item, of a node or a handle
+ * @waitq:    who polls. Woken by senders, who keep the peer's memory
+ * @turn:     see above
+ * @lock:     see above
+ * @incoming: linked items, newest first; BUS1_SEALED once closed
+ * @data:     what @lock guards
+ * @data.leftovers: heads of groups, frozen, not published. In link order
+ * @data.ready:     single items, receivable. In the order of delivery
+ * @data.n_ready:   entries in @data.ready
+ * @data.n_bytes:   payload bytes in @data.ready
+ * @data.n_recv:    messages and notifications received so far
+ * @data.n_nodes:   in the table
+ * @data.n_handles: in the table
+ */
+struct bus1_peer {
+	u64 id;
+	refcount_t ref;
+	const struct cred *cred;
+	struct bus1_user *user;
+	struct bus1_charge charge;
+	pid_t pid;
+	u64 created;
+	atomic64_t next_id;
+	atomic64_t tx_seq;
+	struct xarray ids;
+	wait_queue_head_t waitq;
+	struct mutex turn; /* RECV, also while it copies */
+	struct mutex lock; /* table, data, death of nodes */
+	struct llist_head incoming ____cacheline_aligned_in_smp;
+	struct {
+		struct list_head leftovers;
+		struct list_head ready;
+		u64 n_ready;
+		u64 n_bytes;
+		u64 n_recv;
+		u64 n_nodes;
+		u64 n_handles;
+	} data ____cacheline_aligned_in_smp;
+};
+
+/* What an item is embedded in; const as @_item is. */
+#define bus1_item_msg(_item)                                              \
+	container_of_const(_item, struct bus1_msg, item)
+#define bus1_item_node(_item) container_of_const(_item, struct bus1_node, item)
+#define bus1_item_handle(_item)                                               \
+	container_of_const(_item, struct bus1_handle, item)
+
+static inline bool bus1_item_is_msg(const struct bus1_item *item)
+{
+	return item->type == BUS1_MESSAGE_TYPE_USER;
+}
+
+/* Of an entry of the table: a node, or else a handle. */
+static inline bool bus1_item_is_node(const struct bus1_item *item)
+{
+	return item->type == BUS1_MESSAGE_TYPE_HANDLE_RELEASE;
+}
+
+/* acct.c */
+struct bus1_user *bus1_user_get(kuid_t uid);
+void bus1_user_put(struct bus1_user *user);
+void bus1_charge_take(struct bus1_charge *charge, struct bus1_user *user,
+		      u32 objects, u32 bytes);
+void bus1_charge_return(struct bus1_charge *charge);
+void bus1_acct_exit(void);
+
+/* peer.c */
+struct bus1_peer *bus1_peer_get(struct bus1_peer *peer);
+void bus1_peer_put(struct bus1_peer *peer);
+struct bus1_peer *bus1_peer_next(u64 id);
+int bus1_peer_reserve(struct bus1_peer *peer, size_t n, u64 *first_id);
+void bus1_peer_unreserve(struct bus1_peer *peer, size_t n, u64 first_id);
+struct bus1_item *bus1_peer_find(struct bus1_peer *peer, u64 id);
+struct bus1_handle *bus1_peer_hold(struct bus1_peer *peer, u64 id);
+void bus1_peer_install(struct bus1_peer *peer, u64 id, struct bus1_item *item);
+void bus1_peer_erase(struct bus1_peer *peer, u64 id, struct bus1_item *item);
+void bus1_peer_trace_release(struct bus1_item *item, u64 tx, u32 why);
+void bus1_peer_show(struct bus1_peer *peer, struct seq_file *m);
+
+/* node.c */
+struct bus1_node *bus1_node_new(struct bus1_peer *peer);
+struct bus1_node *bus1_node_get(struct bus1_node *node);
+void bus1_node_put(struct bus1_node *node);
+void bus1_node_drop(struct bus1_node *node, struct bus1_tx *tx);
+void bus1_node_kill(struct bus1_node *node);
+void bus1_node_detach(struct bus1_node *node, struct bus1_tx *tx);
+
+/* handle.c */
+struct bus1_handle *bus1_handle_new(struct bus1_node *node,
+				    struct bus1_peer *peer);
+struct bus1_handle *bus1_handle_get(struct bus1_handle *handle);
+void bus1_handle_put(struct bus1_handle *handle);
+void bus1_handle_unhold(struct bus1_handle *handle, struct bus1_tx *tx);
+bool bus1_handle_install(struct bus1_handle *handle, u64 id);
+
+/* message.c */
+struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
+			      struct bus1_node *node,
+				      struct bus1_payload *payload,
+				      size_t n_handles);
+struct bus1_msg *bus1_msg_get(struct bus1_msg *message);
+void bus1_msg_put(struct bus1_msg *message);
+void bus1_msg_discard(struct bus1_msg *message, u32 why,
+		      struct bus1_tx *tx);
+
+/* queue.c */
+void bus1_queue_init(struct bus1_peer *peer);
+bool bus1_queue_link(struct bus1_item *item);
+struct bus1_item *bus1_queue_first(struct bus1_peer *peer);
+void bus1_queue_refresh(struct bus1_peer *peer);
+void bus1_queue_drop(struct bus1_item *item, u32 why);
+void bus1_queue_ready(struct bus1_item *item, struct list_head *behind);
+void bus1_queue_unready(struct bus1_item *item);
+void bus1_queue_seal(struct bus1_peer *peer, struct bus1_tx *tx);
+
+/* tx.c */
+void bus1_tx_init(struct bus1_tx *tx, struct bus1_peer *peer, u32 kind);
+u64 bus1_tx_draw(struct bus1_tx *tx);
+void bus1_tx_add(struct bus1_tx *tx, struct bus1_item *item);
+void bus1_tx_commit(struct bus1_tx *tx);
+struct bus1_item *bus1_item_get(struct bus1_item *item);
+void bus1_item_put(struct bus1_item *item);
+
+/* transfer.c */
+int bus1_sources_prepare(struct bus1_sources *sources, struct bus1_peer *peer,
+			 struct bus1_transfer *transfers, size_t n,
+			 struct bus1_fault *fault);
+void bus1_sources_install(struct bus1_sources *sources);
+void bus1_sources_finish(struct bus1_sources *sources, struct bus1_tx *tx);
+void bus1_sources_abort(struct bus1_sources *sources, struct bus1_tx *tx);
+
+/* trace.c; call where the event is enabled */
+void bus1_trace_send(const struct bus1_item *item);
+void bus1_trace_recv(const struct bus1_item *item, u64 n_recv);
+void bus1_trace_drop(const struct bus1_item *item, u32 why);
+
+/* cdev.c, ioctl.c, debugfs.c */
+int bus1_cdev_init(void);
+void bus1_cdev_exit(void);
+struct file;
+struct bus1_peer *bus1_cdev_peer(struct file *file);
+long bus1_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+void bus1_debugfs_init(void);
+void bus1_debugfs_exit(void);
+
+#endif /* _BUS1_INTERNAL_H */

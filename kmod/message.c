@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Payload, messages, and what becomes of what they carry. */
+#include <linux/export.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+#include "trace.h"
+
+/* Copied between two chances to be rescheduled or killed. */
+#define BUS1_COPY_CHUNK SZ_1M
+
+/**
+ * bus1_payload_new() - copy a payload in
+ * @from: where it is; advanced
+ * @n:    bytes, more than 0 and not more than @from holds
+ *
+ * Return: the payload with one reference, or an ERR_PTR: ENOMEM, EFAULT, EINTR.
+ */
+struct bus1_payload *bus1_payload_new(struct iov_iter *from, size_t n)
+{
+	struct bus1_payload *payload;
+	size_t at, chunk;
+	int r;
+
+	payload = kvmalloc(struct_size(payload, data, n), BUS1_GFP);
+	if (!payload)
+		return ERR_PTR(-ENOMEM);
+	refcount_set(&payload->ref, 1);
+	payload->size = n;
+
+	for (at = 0; at < n; at += chunk) {
+		chunk = min_t(size_t, n - at, BUS1_COPY_CHUNK);
+		r = -EFAULT;
+		if (copy_from_iter(payload->data + at, chunk, from) != chunk)
+			goto err_free;
+		r = -EINTR;
+		if (fatal_signal_pending(current))
+			goto err_free;
+		cond_resched();
+	}
+	return payload;
+
+err_free:
+	kvfree(payload);
+	return ERR_PTR(r);
+}
+EXPORT_SYMBOL_GPL(bus1_payload_new);
+
+struct bus1_payload *bus1_payload_get(struct bus1_payload *payload)
+{
+	if (payload)
+		refcount_inc(&payload->ref);
+	return payload;
+}
+EXPORT_SYMBOL_GPL(bus1_payload_get);
+
+struct bus1_payload *bus1_payload_put(struct bus1_payload *payload)
+{
+	if (payload && refcount_dec_and_test(&payload->ref))
+		kvfree(payload);
+	return NULL;
+}
+EXPORT_SYMBOL_GPL(bus1_payload_put);
+
+/**
+ * bus1_payload_copy() - copy a payload out
+ * @payload: the payload
+ * @to:      room for all of it
+ *
+ * Return: 0, EFAULT or EINTR (killed).
+ */
+int bus1_payload_copy(struct bus1_payload *payload, struct iov_iter *to)
+{
+	size_t at, chunk;
+
+	for (at = 0; at < payload->size; at += chunk) {
+		chunk = min_t(size_t, payload->size - at, BUS1_COPY_CHUNK);
+		if (copy_to_iter(payload->data + at, chunk, to) != chunk)
+			return -EFAULT;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+EXPORT_SYMBOL_GPL(bus1_payload_copy);
+
+/**
+ * bus1_msg_new() - make a message to one node
+ * @sender:    who sends
+ * @node:      where it goes; the caller holds a handle to it until the message
+ *             is linked and looked after
+ * @payload:   the payload or NULL; gets another reference
+ * @n_handles: room for handles, filled by the caller
+ *
+ * Return: the message with one reference, or NULL if there is no memory.
+ */
+struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
+			      struct bus1_node *node,
+				      struct bus1_payload *payload,
+				      size_t n_handles)
+{
+	struct bus1_msg *message;
+
+	message = kvzalloc(struct_size(message, handles, n_handles), BUS1_GFP);
+	if (!message)
+		return NULL;
+
+	message->item.type = BUS1_MESSAGE_TYPE_USER;
+	message->item.peer = node->item.peer;
+	refcount_set(&message->ref, 1);
+	message->n_handles = n_handles;
+	message->node_id = node->id;
+	message->dest = node;
+	message->uid = sender->cred->euid;
+	message->n_data = payload ? payload->size : 0;
+	message->payload = bus1_payload_get(payload);
+	bus1_charge_take(&message->charge, message->item.peer->user, 1,
+			 message->n_data);
+	return message;
+}
+
+struct bus1_msg *bus1_msg_get(struct bus1_msg *message)
+{
+	refcount_inc(&message->ref);
+	return message;
+}
+
+/* The last reference is gone; payload and handles went with the claim. */
+void bus1_msg_put(struct bus1_msg *message)
+{
+	if (!refcount_dec_and_test(&message->ref))
+		return;
+
+	WARN_ON_ONCE(message->payload || message->charge.user);
+	WARN_ON_ONCE(message->item.ready);
+	kvfree(message);
+}
+
+/**
+ * bus1_msg_discard() - give up what an undelivered message carries
+ * @message: the message
+ * @why:     BUS1_WHY_*, or 0 if it was never sent
+ * @tx:      gets the HANDLE_RELEASE of nodes whose last handle was in here
+ *
+ * Who calls: the owner of the node when he releases it, the owner of the queue
+ * when he closes it, and the sender when he sees after the link that one of
+ * them came before him. One of them has the message: the claim. A delivery
+ * claims with a plain store, because it happens under the lock of a peer whose
+ * node is alive; the others come after that node's death, which is under the
+ * same lock, and see the store.
+ */
+void bus1_msg_discard(struct bus1_msg *message, u32 why,
+		      struct bus1_tx *tx)
+{
+	const struct bus1_item *item = &message->item;
+	u32 i;
+
+	if (cmpxchg(&message->claimed, 0, 1))
+		return;
+
+	if (why && trace_msg_discard_enabled())
+		trace_msg_discard(item->peer->id, item->tx_peer, item->tx,
+				  message->index, message->node_id,
+				  message->n_data, message->n_handles, why,
+				  ktime_get_ns());
+
+	for (i = 0; i < message->n_handles; i++) {
+		/* Not all are there if the send failed half-way. */
+		if (message->handles[i])
+			bus1_handle_unhold(message->handles[i], tx);
+		cond_resched();
+	}
+	message->payload = bus1_payload_put(message->payload);
+	bus1_charge_return(&message->charge);
+}

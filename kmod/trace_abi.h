@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _BUS1_TRACE_ABI_H
+#define _BUS1_TRACE_ABI_H
+
+/*
+ * DOC: the numbers in bus1's tracepoints
+ *
+ * Shared by the module, the BPF programs and the tools; plain C, no types. The
+ * minor version grows when an event or an argument is appended, the major when
+ * anything a reader relied on changes. /sys/class/misc/bus1/trace_schema shows
+ * the version of the loaded module as "MAJOR.MINOR".
+ */
+#define BUS1_TRACE_SCHEMA_MAJOR 1
+#define BUS1_TRACE_SCHEMA_MINOR 0
+
+/* tx_begin.kind, tx_commit.kind: what made the transaction */
+#define BUS1_TX_TRANSFER 0
+#define BUS1_TX_RELEASE 1
+#define BUS1_TX_SEND 2
+#define BUS1_TX_CLOSE 4
+/* a handle outlived its RELEASE inside a running call, and went with it */
+#define BUS1_TX_DROP 5
+
+/* handle_new.how */
+#define BUS1_HOW_CREATED 0 /* by TRANSFER, together with its node */
+#define BUS1_HOW_TRANSFERRED 1 /* by TRANSFER, a copy */
+#define BUS1_HOW_MESSAGE 2 /* came with a message */
+
+/* the argument "why" of *_release, msg_discard and notify_drop */
+#define BUS1_WHY_RELEASED 1 /* the owner released it, or its node */
+#define BUS1_WHY_CLOSED 2 /* the owner's last descriptor was closed */
+#define BUS1_WHY_NOTIFIED 3 /* gone with the receipt of its notification */
+
+/* notify_*.kind; the values of BUS1_MESSAGE_TYPE_* */
+#define BUS1_KIND_NODE_RELEASE 1
+#define BUS1_KIND_HANDLE_RELEASE 2
+
+/* op_fail.cmd: the ioctl number */
+#define BUS1_OP_TRANSFER 0
+#define BUS1_OP_RELEASE 1
+#define BUS1_OP_SEND 2
+#define BUS1_OP_RECV 3
+
+/* op_fail.check, and what op_fail.detail then holds */
+#define BUS1_CHECK_FLAGS 1 /* unknown flag bits; the flags */
+#define BUS1_CHECK_POINTER 2 /* user memory; the address */
+#define BUS1_CHECK_LIMIT 3 /* array longer than its limit; the count */
+#define BUS1_CHECK_ID 4 /* unknown ID, or not a handle; the ID */
+#define BUS1_CHECK_DUPLICATE 5 /* ID twice; the ID */
+#define BUS1_CHECK_TYPE 6 /* message type; the type */
+#define BUS1_CHECK_CREATE 7 /* CREATE with an ID; the ID */
+#define BUS1_CHECK_FD 8 /* not an open descriptor, or not a peer; the fd */
+#define BUS1_CHECK_DATA 9 /* n_data more than the iovecs; n_data */
+#define BUS1_CHECK_IOVEC 10 /* an iovec; the number of iovecs */
+#define BUS1_CHECK_ROOM 11 /* RECV: room too small; bytes needed */
+#define BUS1_CHECK_MEMORY 12 /* no memory; 0 */
+#define BUS1_CHECK_SIGNAL 13 /* killed while waiting; 0 */
+#define BUS1_CHECK_QUOTA 14 /* quota; 0 */
+
+#endif /* _BUS1_TRACE_ABI_H */

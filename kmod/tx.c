@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A transaction: collect, link, publish, wake. */
+#include <linux/list_sort.h>
+#include <linux/poll.h>
+#include <linux/wait.h>
+
+#include "internal.h"
+#include "trace.h"
+
+struct bus1_item *bus1_item_get(struct bus1_item *item)
+{
+	if (bus1_item_is_msg(item))
+		bus1_msg_get(bus1_item_msg(item));
+	else if (bus1_item_is_node(item))
+		bus1_node_get(bus1_item_node(item));
+	else
+		bus1_handle_get(bus1_item_handle(item));
+	return item;
+}
+
+void bus1_item_put(struct bus1_item *item)
+{
+	if (bus1_item_is_msg(item))
+		bus1_msg_put(bus1_item_msg(item));
+	else if (bus1_item_is_node(item))
+		bus1_node_put(bus1_item_node(item));
+	else
+		bus1_handle_put(bus1_item_handle(item));
+}
+
+void bus1_tx_init(struct bus1_tx *tx, struct bus1_peer *peer, u32 kind)
+{
+	tx->peer = peer;
+	tx->seq = 0;
+	tx->kind = kind;
+	tx->n_messages = 0;
+	tx->n_notifications = 0;
+	INIT_LIST_HEAD(&tx->items);
+}
+
+/* The number of the transaction, drawn when it is first asked for. */
+u64 bus1_tx_draw(struct bus1_tx *tx)
+{
+	if (!tx->seq)
+		tx->seq = atomic64_inc_return(&tx->peer->tx_seq);
+	return tx->seq;
+}
+
+/**
+ * bus1_tx_add() - add an item
+ * @tx:   the transaction
+ * @item: the item; its reference goes along
+ *
+ * Items for one peer are delivered in the order in which they were added.
+ */
+void bus1_tx_add(struct bus1_tx *tx, struct bus1_item *item)
+{
+	list_add_tail(&item->entry, &tx->items);
+	if (bus1_item_is_msg(item))
+		tx->n_messages++;
+	else
+		tx->n_notifications++;
+}
+
+static int bus1_item_cmp(void *priv, const struct list_head *a,
+			 const struct list_head *b)
+{
+	const struct bus1_item *x = list_entry(a, struct bus1_item, entry);
+	const struct bus1_item *y = list_entry(b, struct bus1_item, entry);
+
+	cond_resched();
+	return x->peer > y->peer;
+}
+
+/* Only while somebody looks is it worth to know the time. */
+static u64 bus1_tx_time(void)
+{
+	if (trace_tx_begin_enabled() || trace_tx_commit_enabled() ||
+	    trace_msg_send_enabled() || trace_msg_recv_enabled() ||
+	    trace_notify_send_enabled() || trace_notify_recv_enabled())
+		return ktime_get_ns();
+	return 0;
+}
+
+/*
+ * Pairs with the barrier between going to sleep and the look at the queue, in
+ * bus1_poll(): either the sleeper is seen here, or he sees the item.
+ */
+static void bus1_tx_wake(struct bus1_peer *peer)
+{
+	if (wq_has_sleeper(&peer->waitq))
+		wake_up_interruptible_poll(&peer->waitq,
+					   EPOLLIN | EPOLLRDNORM);
+}
+
+/* Sort by receiver, and chain; returns the first item, or NULL. */
+static struct bus1_item *bus1_tx_seal(struct bus1_tx *tx, u64 time,
+				      u32 *n_receivers)
+{
+	struct bus1_item *item, *head = NULL, *prev = NULL;
+
+	if (!list_empty(&tx->items) && !list_is_singular(&tx->items))
+		list_sort(NULL, &tx->items, bus1_item_cmp);
+
+	*n_receivers = 0;
+	list_for_each_entry(item, &tx->items, entry) {
+		bus1_item_get(item);
+		item->tx_peer = tx->peer->id;
+		item->tx = tx->seq;
+		item->stamp = time;
+		item->next = NULL;
+		item->last = true;
+		if (!prev) {
+			head = item;
+			++*n_receivers;
+		} else {
+			prev->next = item;
+			prev->last = prev->peer != item->peer;
+			*n_receivers += prev->last;
+		}
+		prev = item;
+		cond_resched();
+	}
+	INIT_LIST_HEAD(&tx->items);
+	return head;
+}
+
+/* Link each group; those that are refused stay the sender's. */
+static void bus1_tx_link(struct bus1_item *head, struct bus1_item *lead)
+{
+	struct bus1_item *item = head;
+	bool linked;
+
+	while (item) {
+		item->lead = lead;
+		if (lead && lead != item)
+			bus1_item_get(lead);
+		linked = bus1_queue_link(item);
+		if (!linked && lead && lead != item)
+			bus1_item_put(lead);
+		for (; !item->last; item = item->next)
+			item->refused = !linked;
+		item->refused = !linked;
+		item = item->next;
+		cond_resched();
+	}
+}
+
+/*
+ * After publication. Messages that came too late are discarded here: their node
+ * died, and whoever killed it looked at the queue before the link. The handles
+ * held by the caller keep nodes and receivers in memory.
+ */
+static void bus1_tx_settle(struct bus1_item *head, struct bus1_tx *tx)
+{
+	struct bus1_msg *message;
+	struct bus1_item *item, *next;
+	bool first = true;
+
+	for (item = head; item; item = next) {
+		next = item->next;
+		if (first && !item->refused)
+			bus1_tx_wake(item->peer);
+		first = item->last;
+
+		if (bus1_item_is_msg(item)) {
+			message = bus1_item_msg(item);
+			if (item->refused)
+				bus1_msg_discard(message, BUS1_WHY_CLOSED,
+						 tx);
+			else if (READ_ONCE(message->dest->dead))
+				bus1_msg_discard(message,
+						 BUS1_WHY_RELEASED, tx);
+		}
+		if (item->refused)
+			bus1_queue_drop(item, BUS1_WHY_CLOSED);
+		bus1_item_put(item);
+		cond_resched();
+	}
+}
+
+/**
+ * bus1_tx_commit() - let a transaction take effect
+ * @tx: the transaction; for each destination of a message the caller holds a
+ *	handle until this returns
+ *
+ * Never fails, allocates nothing, takes no lock that a receiver holds. What the
+ * transaction itself drops (handles in messages to nodes that died meanwhile)
+ * is left in @tx, as the start of a follow-up: the caller adds the handles he
+ * held, and commits once more. That one is a transaction of its own, because a
+ * handle must not be gone before all messages sent through it are published.
+ */
+void bus1_tx_commit(struct bus1_tx *tx)
+{
+	const u64 peer = tx->peer->id;
+	struct bus1_item *head, *lead, *item;
+	u32 n_receivers;
+	u64 begun;
+
+	if (list_empty(&tx->items) && tx->kind == BUS1_TX_DROP)
+		return;
+
+	bus1_tx_draw(tx);
+	begun = bus1_tx_time();
+	head = bus1_tx_seal(tx, begun, &n_receivers);
+	lead = n_receivers > 1 ? head : NULL;
+
+	trace_tx_begin(peer, tx->seq, tx->kind, n_receivers, tx->n_messages,
+		       tx->n_notifications, begun);
+	if (trace_msg_send_enabled() || trace_notify_send_enabled())
+		for (item = head; item; item = item->next)
+			bus1_trace_send(item);
+
+	bus1_tx_link(head, lead);
+	if (lead) {
+		/*
+		 * All links before; pairs with the acquire in
+		 * bus1_queue_refresh(). Litmus: mcast-acqrel.
+		 */
+		smp_store_release(&lead->published, true);
+		/*
+		 * Publication before anything the caller does next, by
+		 * whatever way others learn of it, and before the look at
+		 * node->dead (the other side is bus1_peer_release()). A link
+		 * that is a publication is a full barrier itself. Litmus:
+		 * side-channel-mb.
+		 */
+		smp_mb();
+	}
+
+	if (trace_tx_commit_enabled())
+		trace_tx_commit(peer, tx->seq, tx->kind, n_receivers,
+				tx->n_messages, tx->n_notifications, begun,
+				ktime_get_ns());
+
+	bus1_tx_init(tx, tx->peer, BUS1_TX_DROP);
+	bus1_tx_settle(head, tx);
+}
