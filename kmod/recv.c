@@ -89,6 +89,8 @@ int bus1_recv_reserve(struct bus1_recv_op *op)
 {
 	int r;
 
+	if (!op->n_transfers)
+		return 0;
 	r = bus1_peer_reserve(op->peer, op->n_transfers, &op->first_id);
 	if (r)
 		return bus1_refuse(&op->fault, r, r == -EINTR ?
