@@ -129,7 +129,7 @@ static struct bus1_item *bus1_tx_seal(struct bus1_tx *tx, u64 time,
 static void bus1_tx_link(struct bus1_item *head, struct bus1_item *lead)
 {
 	struct bus1_item *item = head;
-	bool linked;
+	bool linked, last;
 
 	while (item) {
 		item->lead = lead;
@@ -138,10 +138,11 @@ static void bus1_tx_link(struct bus1_item *head, struct bus1_item *lead)
 		linked = bus1_queue_link(item);
 		if (!linked && lead && lead != item)
 			bus1_item_put(lead);
-		for (; !item->last; item = item->next)
-			item->refused = !linked;
-		item->refused = !linked;
-		item = item->next;
+		for (last = false; !last; item = item->next) {
+			last = item->last;
+			if (!linked)
+				item->refused = true;
+		}
 		cond_resched();
 	}
 }
