@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# "make help" lists the targets. Everything built goes to build/.
+
+KERNELS ?= 6.1 6.12
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+VERSION := 0.1.0
+
+CC := gcc
+CLANG := clang
+CFLAGS ?= -O2 -g
+INCLUDES := -Iinclude/uapi -Iinclude -Ikmod -Ibpf -Ibuild/bpf
+ALL_CFLAGS = -std=gnu11 -Wall -Wextra $(CFLAGS) $(INCLUDES) -MMD -MP
+BPF_CFLAGS := -target bpf -g -O2 -Wall -D__TARGET_ARCH_x86 -Ikmod -Ibpf \
+	      -Iinclude/uapi -Ibuild/bpf -MMD -MP
+
+objects = $(patsubst %.c,build/obj/%.o,$(1))
+programs = $(patsubst %.c,build/bin/%,$(notdir $(1)))
+
+LIB_OBJ := $(call objects,$(wildcard lib/*.c))
+BPF_SRC := $(wildcard bpf/*.bpf.c)
+SKELETONS := $(BPF_SRC:bpf/%.bpf.c=build/bpf/%.skel.h)
+TRACE_OBJ := $(call objects,$(wildcard tools/bus1-trace/*.c))
+EXAMPLES := $(call programs,$(wildcard examples/*.c))
+TEST_SRC := $(wildcard tests/uapi/t-*.c)
+TESTS_32 := $(call programs,$(filter %32.c,$(TEST_SRC)))
+TESTS := $(call programs,$(filter-out %32.c,$(TEST_SRC)))
+STRESS := $(call programs,$(wildcard tests/stress/*.c))
+TRACE_TESTS := $(call programs,$(wildcard tests/trace/*.c))
+LIBS := build/lib/libbus1.so build/lib/libbus1.a build/lib/libbus1.pc
+TOOLS := $(if $(TRACE_OBJ),build/bin/bus1-trace)
+MODULES := $(KERNELS:%=build/kmod/%/bus1.ko)
+MAN := $(patsubst man/%.rst,build/man/%,$(wildcard man/*.rst))
+
+.PHONY: all
+all: modules lib tools examples tests man
+
+.PHONY: help
+help:
+	@echo 'make              build everything: module, library, tool, tests'
+	@echo 'make demo         watch real processes on the bus, in a guest'
+	@echo 'make check        all tests, in guests; CONTRIBUTING.md has more'
+	@echo 'make check-debug  the suite and the stress under KASAN and KCSAN'
+	@echo 'make lint         checkpatch, sparse and W=1'
+	@echo 'make shell        a shell in a guest that has bus1 loaded'
+	@echo 'make install      library, headers, tool, man pages, module source'
+	@echo '                  (for dkms); DESTDIR and PREFIX as usual'
+	@echo 'make clean        remove build/'
+	@echo 'make modules lib tools examples tests man'
+	@echo '                  one part; KERNELS="6.1 6.12 kasan kcsan" says'
+	@echo '                  for which kernels ($(KERNELS))'
+
+.PHONY: modules lib tools examples tests man
+modules: $(MODULES)
+lib: $(LIBS)
+tools: $(TOOLS)
+examples: $(EXAMPLES)
+tests: $(TESTS) $(TESTS_32) $(STRESS) $(TRACE_TESTS)
+man: $(MAN)
+
+# Whatever runs a compiler waits for this; it takes no time when all is there.
+.PHONY: deps
+deps:
+	@scripts/deps
+
+# The kernels follow the installed headers.
+build/kernel/%/release: | deps
+	@scripts/kernel $*
+build/kernel/6.1/release: \
+	$(wildcard /var/lib/dpkg/info/linux-headers-amd64.list)
+build/kernel/6.12/release: \
+	$(wildcard /var/lib/dpkg/info/linux-headers-6.12-amd64.list)
+.PRECIOUS: build/kernel/%/release
+
+build/kmod/%/bus1.ko: build/kernel/%/release scripts/module \
+		$(wildcard kmod/* include/uapi/linux/* tests/kapi/*)
+	@scripts/module $*
+
+build/obj/lib/%.o: ALL_CFLAGS += -fPIC
+build/obj/%.o: %.c | deps
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+build/lib/libbus1.so.0: $(LIB_OBJ) lib/libbus1.map
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libbus1.so.0 \
+		-Wl,--version-script,lib/libbus1.map -Wl,-z,defs \
+		-o $@ $(LIB_OBJ)
+
+build/lib/libbus1.so: build/lib/libbus1.so.0
+	ln -sf libbus1.so.0 $@
+
+build/lib/libbus1.a: $(LIB_OBJ)
+	@mkdir -p $(@D)
+	rm -f $@
+	ar rcs $@ $^
+
+build/lib/libbus1.pc: lib/libbus1.pc.in Makefile
+	@mkdir -p $(@D)
+	sed -e 's|@prefix@|$(PREFIX)|' -e 's|@libdir@|$(LIBDIR)|' \
+		-e 's|@includedir@|$(INCLUDEDIR)|' \
+		-e 's|@version@|$(VERSION)|' $< >$@
+
+# One vmlinux.h serves every kernel: libbpf adapts the programs when it loads
+# them.
+build/bpf/vmlinux.h: build/kernel/6.1/release
+	@mkdir -p $(@D)
+	bpftool btf dump file build/kernel/6.1/vmlinux format c >$@.new
+	mv $@.new $@
+
+build/bpf/%.bpf.o: bpf/%.bpf.c build/bpf/vmlinux.h
+	$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
+
+build/bpf/%.skel.h: build/bpf/%.bpf.o
+	bpftool gen skeleton $< name $* >$@.new
+	mv $@.new $@
+.PRECIOUS: build/bpf/%.bpf.o
+
+$(TRACE_OBJ): $(SKELETONS)
+build/bin/bus1-trace: $(TRACE_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lelf -lz -ljson-c
+
+$(EXAMPLES): build/bin/%: build/obj/examples/%.o build/lib/libbus1.a
+$(TESTS): build/bin/%: build/obj/tests/uapi/%.o build/lib/libbus1.a
+$(STRESS): build/bin/%: build/obj/tests/stress/%.o build/lib/libbus1.a
+$(TRACE_TESTS): build/bin/%: build/obj/tests/trace/%.o build/lib/libbus1.a
+$(EXAMPLES) $(TESTS) $(STRESS) $(TRACE_TESTS):
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -pthread
+
+# A 32-bit caller, static: the guest has no 32-bit libraries.
+$(TESTS_32): build/bin/%: tests/uapi/%.c | deps
+	@mkdir -p $(@D) build/obj/tests/uapi
+	$(CC) $(ALL_CFLAGS) -MF build/obj/tests/uapi/$*.d -m32 -static \
+		-o $@ $< -pthread
+
+build/man/%: man/%.rst | deps
+	@mkdir -p $(@D)
+	rst2man $< $@
+
+.PHONY: demo
+demo: all
+	tests/vm/run --smp 2 -- demo.sh
+
+.PHONY: check
+check: all
+	@scripts/check
+
+.PHONY: check-debug
+check-debug: KERNELS := kasan kcsan
+check-debug: tests build/kmod/kasan/bus1.ko build/kmod/kcsan/bus1.ko
+	@scripts/check debug
+
+.PHONY: lint
+lint: build/kernel/6.1/release $(SKELETONS)
+	@tests/run --host --timeout 600 scripts/lint
+
+.PHONY: shell
+shell: all
+	@tests/vm/run --smp 2 --shell
+
+.PHONY: install
+install: lib tools man
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(SBINDIR) \
+		$(DESTDIR)$(INCLUDEDIR)/bus1 $(DESTDIR)$(INCLUDEDIR)/linux
+	install -m 755 build/lib/libbus1.so.0 $(DESTDIR)$(LIBDIR)
+	ln -sf libbus1.so.0 $(DESTDIR)$(LIBDIR)/libbus1.so
+	install -m 644 build/lib/libbus1.a $(DESTDIR)$(LIBDIR)
+	install -m 644 build/lib/libbus1.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 644 include/bus1/*.h $(DESTDIR)$(INCLUDEDIR)/bus1
+	install -m 644 include/uapi/linux/bus1.h $(DESTDIR)$(INCLUDEDIR)/linux
+	install -m 755 build/bin/bus1-trace $(DESTDIR)$(SBINDIR)
+	for m in $(notdir $(MAN)); do \
+		install -D -m 644 build/man/$$m \
+			$(DESTDIR)$(MANDIR)/man$${m##*.}/$$m || exit; \
+	done
+	install -d $(DESTDIR)/usr/src/bus1-$(VERSION)/kmod \
+		$(DESTDIR)/usr/src/bus1-$(VERSION)/include/uapi/linux
+	install -m 644 kmod/* $(DESTDIR)/usr/src/bus1-$(VERSION)/kmod
+	install -m 644 include/uapi/linux/bus1.h \
+		$(DESTDIR)/usr/src/bus1-$(VERSION)/include/uapi/linux
+	sed 's|@VERSION@|$(VERSION)|' dist/dkms.conf \
+		>$(DESTDIR)/usr/src/bus1-$(VERSION)/dkms.conf
+	install -D -m 644 dist/bus1.rules \
+		$(DESTDIR)/usr/lib/udev/rules.d/60-bus1.rules
+	install -D -m 644 dist/modules-load.conf \
+		$(DESTDIR)/usr/lib/modules-load.d/bus1.conf
+	@echo 'To build and load the module on this machine:'
+	@echo '  dkms install bus1/$(VERSION) && modprobe bus1'
+
+.PHONY: clean
+clean:
+	rm -rf build
+
+-include $(shell find build/obj build/bpf -name '*.d' 2>/dev/null)

@@ -1,0 +1,139 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Real processes on the bus under "bus1-trace monitor": a service with two
+# clients and one that dies, a publisher with two subscribers, of which one
+# dies. Takes some seconds, ends with a summary; status 0 if all went well.
+set -u
+
+dir=$(mktemp -d) || exit 1
+failed=0
+monitor=
+background=
+
+cleanup()
+{
+	[ -z "$background" ] || kill $background 2>/dev/null
+	[ -z "$monitor" ] || kill $monitor 2>/dev/null
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+die()
+{
+	echo "demo: $*" >&2
+	exit 1
+}
+
+# expect WHAT GOT WANTED
+expect()
+{
+	[ "$2" = "$3" ] && return
+	echo "demo: $1: $2, expected $3" >&2
+	failed=1
+}
+
+# until_true SECONDS COMMAND...
+until_true()
+{
+	tries=$(($1 * 10))
+	shift
+	until "$@" 2>/dev/null; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+# count PATTERN FILE
+count()
+{
+	grep -c "$1" "$dir/$2" 2>/dev/null
+}
+
+for program in bus1-trace bus1-service bus1-publisher bus1-client \
+	       bus1-subscriber; do
+	command -v $program >/dev/null ||
+		die "$program is not on PATH; \"make\" builds it in build/bin"
+done
+[ -e /dev/bus1 ] || die "no /dev/bus1; load the module: modprobe bus1"
+
+echo "demo: a client and a subscriber will kill themselves; the shell says so."
+echo
+
+# The monitor's first line comes when it is attached.
+mkfifo "$dir/fifo" || exit 1
+tee "$dir/trace" <"$dir/fifo" &
+tee=$!
+bus1-trace monitor >"$dir/fifo" &
+monitor=$!
+until_true 20 test -s "$dir/trace" || die "bus1-trace monitor does not start"
+
+bus1-service "$dir/service" >"$dir/service.log" &
+service=$!
+bus1-publisher "$dir/publisher" 4 1000 >"$dir/publisher.log" &
+publisher=$!
+background="$service $publisher"
+until_true 10 test -S "$dir/service" -a -S "$dir/publisher" ||
+	die "the service or the publisher does not start"
+
+bus1-subscriber "$dir/publisher" >"$dir/subscriber.log" &
+subscriber=$!
+bus1-subscriber -k 2 "$dir/publisher" >"$dir/victim.log" &
+victim=$!
+background="$background $subscriber $victim"
+
+bus1-client "$dir/service" 2 >"$dir/client1.log"
+expect "the first client's status" $? 0
+bus1-client "$dir/service" 2 >"$dir/client2.log"
+expect "the second client's status" $? 0
+bus1-client -k "$dir/service" 1 >"$dir/client3.log" &
+mortal=$!
+wait $mortal
+mortal_status=$?
+expect "the status of the client that dies" $mortal_status 137
+
+wait $victim
+expect "the status of the subscriber that dies" $? 137
+wait $publisher
+expect "the publisher's status" $? 0
+wait $subscriber
+expect "the other subscriber's status" $? 0
+until_true 5 grep -q "client $mortal is gone" "$dir/service.log" || {
+	echo "demo: the service did not notice that $mortal died" >&2
+	failed=1
+}
+kill -TERM $service
+wait $service
+expect "the service's status" $? 0
+background=
+
+kill -INT $monitor
+wait $monitor
+expect "the status of bus1-trace" $? 0
+monitor=
+wait $tee
+
+expect "answers to the first client" "$(count '^REQUEST' client1.log)" 2
+expect "answers to the second client" "$(count '^REQUEST' client2.log)" 2
+expect "ticks at the subscriber" "$(count '^tick' subscriber.log)" 4
+expect "ticks at the one that died" "$(count '^tick' victim.log)" 2
+expect "the service's account" "$(tail -n 1 "$dir/service.log")" \
+	"clients: 3, requests: 5, clients gone: 3"
+expect "the publisher's account" "$(tail -n 1 "$dir/publisher.log")" \
+	"ticks: 4, deliveries: 6, subscribers gone: 1"
+for program in service client publisher subscri; do
+	[ "$(count bus1-$program trace)" -gt 0 ] ||
+		expect "bus1-$program in the trace" missing there
+done
+
+echo
+echo "service:    $(tail -n 1 "$dir/service.log")"
+echo "publisher:  $(tail -n 1 "$dir/publisher.log")"
+echo "killed:     client $mortal and subscriber $victim, both noticed"
+if [ $failed = 0 ]; then
+	echo "demo:       all went well"
+else
+	echo "demo:       FAILED, see above"
+fi
+exit $failed

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef _BUS1_BUS1_H
+#define _BUS1_BUS1_H
+
+/**
+ * DOC: libbus1
+ *
+ * One typed call for each command of <linux/bus1.h>, a receive that grows its
+ * buffer, and the way two unrelated processes find each other.
+ *
+ * A peer is a file descriptor: open it with libbus1_open(), close it with
+ * close(2). IDs are those of the kernel.
+ *
+ * Every function returns 0 or a count on success and a negative errno on
+ * failure; errno itself is not a result. A call that failed had no effect on
+ * the bus and may be repeated with the same arguments. Sizes are in bytes,
+ * times in milliseconds.
+ *
+ * The library keeps no state of its own about peers: any thread may call on any
+ * peer. A struct libbus1_msg or libbus1_server is for one thread at a time.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <linux/bus1.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * libbus1_open() - make a peer
+ *
+ * Return: its file descriptor (close-on-exec), which the caller closes;
+ * -ENOENT where the module is not loaded, else what open(2) and the quota say.
+ */
+int libbus1_open(void);
+
+/**
+ * libbus1_wait() - wait until libbus1_recv() would find something
+ * @peer:    the peer
+ * @timeout: the longest wait; 0 only looks, a negative one waits for ever
+ *
+ * Goes on waiting after a signal. To wait for more than one peer, use poll(2)
+ * or epoll(7) on the descriptors.
+ *
+ * Return: 1 if there is something, 0 after the timeout.
+ */
+int libbus1_wait(int peer, int timeout);
+
+/**
+ * libbus1_transfer() - copy handles from one peer into another
+ * @peer: the peer that holds the handles
+ * @to:   the peer they go to; may be @peer
+ * @src:  @n entries: {0, handle}, or {BUS1_TRANSFER_FLAG_CREATE, BUS1_INVALID}
+ *        to make a node in @peer, whose ID is then found here. As before on
+ *        failure
+ * @dst:  @n entries, out: the new handles, IDs of @to
+ * @n:    at most BUS1_MAX_TRANSFERS
+ *
+ * Return: 0; -EBADF or -EOPNOTSUPP if @to is not a descriptor, or not that of
+ * a peer; -EBADRQC if an ID is no handle of @peer; -EINVAL, -EMSGSIZE, -EDQUOT,
+ * -ENOMEM.
+ */
+int libbus1_transfer(int peer, int to, struct bus1_transfer *src,
+		     struct bus1_transfer *dst, size_t n);
+
+/**
+ * libbus1_release() - give up nodes and handles, in one transaction
+ * @peer: their owner
+ * @ids:  @n IDs, nodes and handles mixed, each once
+ * @n:    at most BUS1_MAX_IDS; up to 32 it cannot fail for want of memory
+ *
+ * Return: 0; -EBADRQC if an ID is unknown, -EINVAL if one is named twice: then
+ * nothing was released; -EMSGSIZE, -ENOMEM.
+ */
+int libbus1_release(int peer, const uint64_t *ids, size_t n);
+
+/**
+ * libbus1_send() - send one message to many handles, in one transaction
+ * @peer:           the sender
+ * @flags:          0 or BUS1_SEND_FLAG_CONTINUE
+ * @destinations:   @n_destinations handles of @peer
+ * @n_destinations: at most BUS1_MAX_DESTINATIONS
+ * @errors:         @n_destinations results, 0 or -EDQUOT, or NULL. Only written
+ *                  when the call succeeds
+ * @message:        flags and type 0; the rest as in <linux/bus1.h>. Entries of
+ *                  ptr_transfers with BUS1_TRANSFER_FLAG_CREATE hold the ID of
+ *                  the new node afterwards, and are as before on failure
+ *
+ * Return: 0; -EBADRQC if an ID is no handle of @peer; -EINVAL, -EMSGSIZE,
+ * -EDQUOT, -EFAULT, -ENOMEM.
+ */
+int libbus1_send(int peer, uint64_t flags, const uint64_t *destinations,
+		 size_t n_destinations, int32_t *errors,
+		 const struct bus1_message *message);
+
+/**
+ * libbus1_recv() - take the next message or notification
+ * @peer:     the receiver
+ * @metadata: out
+ * @message:  the room in; what came out. flags and type are set by this call
+ *
+ * Return: 0; -EAGAIN if there is none; -EMSGSIZE if the room is too small: then
+ * n_transfers and n_data say what is needed, and the message stays queued;
+ * -EINVAL, -EFAULT, -ENOMEM.
+ */
+int libbus1_recv(int peer, struct bus1_metadata *metadata,
+		 struct bus1_message *message);
+
+/**
+ * libbus1_node_new() - make a node and a first handle to it
+ * @peer:   the peer that gets both
+ * @node:   out: messages arrive with this ID
+ * @handle: out: send here, or pass it on
+ *
+ * Return: 0; -EDQUOT, -ENOMEM.
+ */
+int libbus1_node_new(int peer, uint64_t *node, uint64_t *handle);
+
+/**
+ * libbus1_post() - send bytes and handles to one handle
+ * @peer:        the sender
+ * @handle:      the destination, a handle of @peer
+ * @data:        @n_data bytes; may be NULL where that is 0
+ * @n_data:      at most what the kernel moves in one call (2 GiB less a page)
+ * @transfers:   @n_transfers entries as for libbus1_send(); may be NULL where
+ *               that is 0
+ * @n_transfers: at most BUS1_MAX_TRANSFERS
+ *
+ * Return: as libbus1_send().
+ */
+int libbus1_post(int peer, uint64_t handle, const void *data, size_t n_data,
+		 struct bus1_transfer *transfers, size_t n_transfers);
+
+/**
+ * struct libbus1_msg - a received message, and the buffers it lies in
+ * @type:        BUS1_MESSAGE_TYPE_*
+ * @id:          the node (USER, HANDLE_RELEASE) or handle (NODE_RELEASE)
+ * @account:     USER: the effective UID of whoever opened the sending peer;
+ *               else BUS1_INVALID. It names an account, not a right: whoever
+ *               was lent the peer's descriptor sends under it too
+ * @data:        @n_data bytes
+ * @n_data:      bytes received
+ * @handles:     @n_handles IDs of handles that now belong to the receiver
+ * @n_handles:   handles received
+ * @max_data:    a longer message is refused; 0 for no limit
+ * @max_handles: a message with more handles is refused; 0 for no limit
+ * @_data_size:    private
+ * @_handles_size: private
+ *
+ * Everything @data and @handles point to is the library's, and good until the
+ * next call on the structure. The handles themselves are the caller's to
+ * release. @max_data and @max_handles may be set at any time.
+ */
+struct libbus1_msg {
+	uint64_t type;
+	uint64_t id;
+	uint64_t account;
+	void *data;
+	size_t n_data;
+	uint64_t *handles;
+	size_t n_handles;
+	size_t max_data;
+	size_t max_handles;
+	size_t _data_size;
+	size_t _handles_size;
+};
+
+/**
+ * libbus1_msg_init() - make an empty message
+ * @msg:         whatever it held is not looked at
+ * @max_data:    see struct libbus1_msg
+ * @max_handles: see struct libbus1_msg
+ */
+void libbus1_msg_init(struct libbus1_msg *msg, size_t max_data,
+		      size_t max_handles);
+
+/**
+ * libbus1_msg_deinit() - free the buffers, leaving an empty message
+ * @msg: the message; handles it names stay with the peer
+ */
+void libbus1_msg_deinit(struct libbus1_msg *msg);
+
+/**
+ * libbus1_msg_recv() - take the next message, however large, up to the limits
+ * @msg:  where to; its buffers grow as needed and are used again
+ * @peer: the receiver
+ *
+ * Return: 0; -EAGAIN if there is none; -EMSGSIZE if the next message is beyond
+ * a limit: it stays queued, and n_data and n_handles say what it has (raise the
+ * limit, or libbus1_msg_discard()); -ENOMEM: it stays queued too.
+ */
+int libbus1_msg_recv(struct libbus1_msg *msg, int peer);
+
+/**
+ * libbus1_msg_discard() - take the next message without keeping its contents
+ * @msg:  gets type, id, account and n_data; data and n_handles are empty
+ * @peer: the receiver
+ *
+ * For a message that libbus1_msg_recv() refused: needs little memory whatever
+ * the size, and releases the handles that came with it. If a notification is
+ * next, it is taken as by libbus1_msg_recv().
+ *
+ * Return: 0; -EAGAIN, -ENOMEM.
+ */
+int libbus1_msg_discard(struct libbus1_msg *msg, int peer);
+
+/*
+ * Bootstrap: how a process gets its first handle from another one. The pattern,
+ * its wire format and what each side must trust are in libbus1(3).
+ */
+
+/**
+ * libbus1_connect() - get a handle from the server that listens on @path
+ * @peer:    the peer that gets the handle
+ * @path:    a Unix socket; "@name" is an abstract one
+ * @timeout: for the whole call; a negative one waits for ever
+ * @handle:  out
+ *
+ * The server is lent a peer made for this purpose, never @peer.
+ *
+ * Return: 0; -ENAMETOOLONG; -ENOENT, -ECONNREFUSED, -EACCES ... from
+ * connect(2); -ETIMEDOUT; -ECONNRESET if the server hung up; -EPROTO if its
+ * answer makes no sense; -EPROTONOSUPPORT if it speaks another version; what
+ * libbus1_open() and libbus1_transfer() return; else what the server said, see
+ * libbus1_offer_fn.
+ */
+int libbus1_connect(int peer, const char *path, int timeout, uint64_t *handle);
+
+/**
+ * libbus1_connect_socket() - the same over a connected socket
+ * @peer:    the peer that gets the handle
+ * @socket:  connected, of type SOCK_SEQPACKET; stays the caller's, and is good
+ *           for nothing more afterwards
+ * @timeout: for the whole call; a negative one waits for ever
+ * @handle:  out
+ *
+ * For a client that looks at the server's credentials first, or got the socket
+ * from elsewhere.
+ *
+ * Return: as libbus1_connect(); -EPROTOTYPE if @socket is of another kind.
+ */
+int libbus1_connect_socket(int peer, int socket, int timeout,
+			   uint64_t *handle);
+
+/**
+ * libbus1_listen() - make the socket of a server
+ * @path: file system path, at most 107 bytes; "@name" makes an abstract socket
+ * @mode: permission bits of the path: clients need to write. Ignored for an
+ *        abstract socket, which everyone in the network name space can reach
+ *
+ * The path must not exist. It is the caller's to remove, before and after.
+ *
+ * Return: a listening descriptor (close-on-exec); -EADDRINUSE, -ENAMETOOLONG,
+ * and what socket(2), bind(2) and chmod(2) say.
+ */
+int libbus1_listen(const char *path, mode_t mode);
+
+/**
+ * struct libbus1_cred - who connected
+ * @pid: process; may have ended, and its number be used again
+ * @uid: effective user
+ * @gid: effective group
+ *
+ * As of connect(2), in the server's name spaces.
+ */
+struct libbus1_cred {
+	pid_t pid;
+	uid_t uid;
+	gid_t gid;
+};
+
+/**
+ * typedef libbus1_offer_fn - decide what a client gets
+ * @userdata: as given to libbus1_server_new()
+ * @cred:     the client
+ * @handle:   out: a handle of the server's peer, of which the client gets a
+ *            copy. BUS1_INVALID, as found, makes a node for this client alone:
+ *            its HANDLE_RELEASE then tells when the client has gone
+ *
+ * Return: 0, or a negative errno that the client is told; -EACCES by custom.
+ * Must neither dispatch nor free the server.
+ */
+typedef int (*libbus1_offer_fn)(void *userdata, const struct libbus1_cred *cred,
+				uint64_t *handle);
+
+/**
+ * typedef libbus1_given_fn - hear of a handle that went to a client
+ * @userdata: as given to libbus1_server_new()
+ * @cred:     the client
+ * @id:       the handle that was copied, or the node that was made for it
+ *
+ * Must neither dispatch nor free the server.
+ */
+typedef void (*libbus1_given_fn)(void *userdata,
+				 const struct libbus1_cred *cred, uint64_t id);
+
+struct libbus1_server;
+
+/**
+ * libbus1_server_new() - serve handles on a listening socket
+ * @serverp:  out
+ * @peer:     the peer that owns what is given out; stays the caller's, and
+ *            open longer than the server
+ * @socket:   from libbus1_listen(), or inherited: a listening SOCK_SEQPACKET
+ *            Unix socket. On success it belongs to the server, and is set
+ *            non-blocking
+ * @offer:    asked for each client
+ * @given:    told of each handle given; or NULL
+ * @userdata: for both
+ *
+ * Return: 0; -EPROTOTYPE if @socket is of another kind; -EMFILE, -ENOMEM ...
+ */
+int libbus1_server_new(struct libbus1_server **serverp, int peer, int socket,
+		       libbus1_offer_fn offer, libbus1_given_fn given,
+		       void *userdata);
+
+/**
+ * libbus1_server_free() - hang up on everyone and close the socket
+ * @server: or NULL
+ *
+ * Return: NULL.
+ */
+struct libbus1_server *libbus1_server_free(struct libbus1_server *server);
+
+/**
+ * libbus1_server_fd() - what to poll
+ * @server: the server
+ *
+ * Return: a descriptor, the server's own, that is readable (POLLIN) whenever
+ * libbus1_server_dispatch() has something to do, timeouts included.
+ */
+int libbus1_server_fd(const struct libbus1_server *server);
+
+/**
+ * libbus1_server_dispatch() - do what there is to do, without waiting
+ * @server: the server
+ *
+ * Return: how many handles were given out; a negative errno only if the
+ * listening socket or the server itself is broken, never for what a client did.
+ */
+int libbus1_server_dispatch(struct libbus1_server *server);
+
+/**
+ * libbus1_server_set_limits() - bound what clients may hold up
+ * @server:      the server
+ * @timeout:     how long a client may take to send its request; 5000 unless set
+ * @max_pending: how many may be taking their time at once, 1 to 1024; 64 unless
+ *               set. Where there are more, the user with the most loses the
+ *               oldest
+ *
+ * Applies to clients that connect from now on.
+ *
+ * Return: 0; -EINVAL; -ENOMEM.
+ */
+int libbus1_server_set_limits(struct libbus1_server *server,
+			      unsigned int timeout, unsigned int max_pending);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* _BUS1_BUS1_H */

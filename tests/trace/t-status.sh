@@ -1,0 +1,85 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# bus1-trace status: who is there, and who holds whom.
+. "$(dirname "$0")/trace-tap.sh"
+
+snapshot()
+{
+	bus1-trace status "$@" >"$dir/out" 2>"$dir/err"
+	status=$?
+}
+
+# row PEER: its table row, with single blanks
+row()
+{
+	sed -n "s/^ *\($1 .*\)/\1/p" "$dir/out" | tr -s ' ' | sed 's/ $//'
+}
+
+peer()
+{
+	grep "^{\"type\":\"peer\",\"peer\":$1," "$dir/out"
+}
+
+snapshot
+is "nobody: status 0" $status 0
+is "nobody: only the heading" "$(wc -l <"$dir/out")" 1
+
+trace-load hold >"$dir/load" &
+holders=$!
+until_true grep -q ready=1 "$dir/load"
+
+snapshot
+is "status 0" $status 0
+is "a peer" "$(row "$(said alone_peer)")" \
+	"$(said alone_peer) 0 $(said pid) load-hold $(said alone_fd) 1 0 $(said queued) $(said bytes)"
+is "a shared peer" "$(row "$(said shared_peer)")" \
+	"$(said shared_peer) 0 $(said pid) load-hold $(said shared_fd) 0 1 0 0"
+ok "and who shares it" grep -q \
+	"^ *$(said child) load-hold  *$(said shared_fd)\$" "$dir/out"
+is "a peer inside a socket" "$(row "$(said hidden_peer)")" \
+	"$(said hidden_peer) 0 - - - 0 0 0 0"
+is "no more than that" "$(wc -l <"$dir/out")" 5
+ok "rows below 80 columns" awk 'length($0) >= 80 { exit 1 }' "$dir/out"
+is "nothing to complain of" "$(cat "$dir/err")" ""
+
+snapshot -o
+ok "-o: the node" grep -q 'node 1, handles 1, .* old$' "$dir/out"
+ok "-o: the handle" grep -q \
+	"handle 1 to node 1 of peer $(said alone_peer), created by tx 1 of $(said alone_peer)," \
+	"$dir/out"
+ok "-o: rows below 80 columns" awk 'length($0) >= 80 { exit 1 }' "$dir/out"
+
+snapshot --json -o
+is "json: where from" "$(lines snapshot \
+	'"peers":"debugfs","descriptors":"bpf","unreadable":0,"partial":false')" 1
+is "json: three peers" "$(lines peer)" 3
+is "json: two holders of one" "$(peer "$(said shared_peer)" |
+	grep -o '"comm":"load-hold"' | wc -l)" 2
+ok "json: none of another" eval \
+	'peer "$(said hidden_peer)" | grep -q "\"descriptors\":\[\]}$"'
+is "json: the node" "$(lines node "\"peer\":$(said alone_peer),\"id\":1,")" 1
+is "json: the handle" "$(lines handle \
+	"\"peer\":$(said shared_peer),.*\"how\":\"created\"")" 1
+
+umount /sys/kernel/debug
+snapshot
+is "no debugfs: status 0" $status 0
+is "no debugfs: what fdinfo knows" "$(row "$(said alone_peer)")" \
+	"$(said alone_peer) 0 $(said pid) load-hold $(said alone_fd) 1 0 $(said queued) $(said bytes)"
+ok "no debugfs: it says what is missing" grep -q \
+	'partial view: .*mount -t debugfs' "$dir/err"
+mount -t debugfs debug /sys/kernel/debug
+
+cp "$(command -v trace-load)" /tmp/user-load
+su user -c '/tmp/user-load hold >/tmp/user-said & sleep 2
+	bus1-trace status; kill $!' >"$dir/out" 2>"$dir/err"
+mv /tmp/user-said "$dir/load"
+rm /tmp/user-load
+is "a user sees his own" "$(row "$(said alone_peer)")" \
+	"$(said alone_peer) 1000 $(said pid) load-hold $(said alone_fd) 1 0 $(said queued) $(said bytes)"
+is "a user sees nothing else" "$(wc -l <"$dir/out")" 4
+ok "a user is told so" grep -q 'partial view: .* root sees all' "$dir/err"
+
+bus1-trace status word >"$dir/out" 2>&1
+is "a word is a usage error" $? 2
+plan

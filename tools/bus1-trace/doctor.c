@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: doctor
+ *
+ * One line a check: ok; warn, where something else than bus1-trace's own verbs
+ * suffers or a second way is taken; bad, where a verb will not work.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <linux/capability.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/klog.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include "bus1-trace.h"
+
+#define KLOG_READ_ALL 3
+#define KLOG_SIZE_BUFFER 10
+
+enum verdict { OK, WARN, BAD };
+
+static bool json;
+static int count[BAD + 1];
+
+/* @mend is printed behind what was found, and is NULL where all is well. */
+__attribute__((format(printf, 4, 5))) static void
+verdict(enum verdict v, const char *check, const char *mend, const char *fmt,
+	...)
+{
+	static const char *const words[] = { "ok", "warn", "bad" };
+	char found[256];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(found, sizeof(found), fmt, args);
+	va_end(args);
+	count[v]++;
+	if (!json) {
+		printf("%-4s  %-12s %s\n", words[v], check, found);
+		if (mend)
+			printf("%18s -> %s\n", "", mend);
+		return;
+	}
+	printf("{\"type\":\"check\",\"check\":\"%s\",\"verdict\":\"%s\",\"found\":",
+	       check, words[v]);
+	json_string(found);
+	if (mend) {
+		printf(",\"mend\":");
+		json_string(mend);
+	}
+	printf("}\n");
+}
+
+static void check_kernel(void)
+{
+	unsigned int major = 0, minor = 0;
+	struct utsname name;
+
+	uname(&name);
+	sscanf(name.release, "%u.%u", &major, &minor);
+	if (major < 6 || (major == 6 && minor < 1))
+		verdict(WARN, "kernel", "use 6.1 or later", "%s is not tested",
+			name.release);
+	else
+		verdict(OK, "kernel", NULL, "%s", name.release);
+	if (kernel_btf())
+		verdict(OK, "kernel BTF", NULL, "present");
+	else
+		verdict(BAD, "kernel BTF",
+			"use a kernel with CONFIG_DEBUG_INFO_BTF=y; monitor works without, status then reads /proc",
+			"/sys/kernel/btf/vmlinux is missing");
+}
+
+static void check_module(void)
+{
+	struct schema schema;
+	int error;
+
+	if (!module_loaded()) {
+		verdict(BAD, "module", "modprobe bus1, or insmod bus1.ko",
+			"not loaded");
+		return;
+	}
+	if (access("/dev/bus1", R_OK | W_OK))
+		verdict(BAD, "module",
+			errno == ENOENT ? "let udev, or mount -t devtmpfs, make it" :
+					  "chmod 0666 /dev/bus1",
+			"loaded, but /dev/bus1: %s", strerror(errno));
+	else
+		verdict(OK, "module", NULL, "loaded, /dev/bus1 can be opened");
+
+	error = module_schema(&schema);
+	if (error)
+		verdict(BAD, "schema",
+			"load the bus1.ko that belongs to this bus1-trace",
+			"the module says none");
+	else if (schema.major != BUS1_TRACE_SCHEMA_MAJOR)
+		verdict(BAD, "schema",
+			"use the bus1-trace that was built with the module",
+			"module %u.%u, bus1-trace %d.%d", schema.major,
+			schema.minor, BUS1_TRACE_SCHEMA_MAJOR,
+			BUS1_TRACE_SCHEMA_MINOR);
+	else
+		verdict(OK, "schema", NULL, "module %u.%u, bus1-trace %d.%d",
+			schema.major, schema.minor, BUS1_TRACE_SCHEMA_MAJOR,
+			BUS1_TRACE_SCHEMA_MINOR);
+}
+
+/* What the kernel said when it refused the module's BTF, in its own log. */
+static bool btf_refused(void)
+{
+	int size = klogctl(KLOG_SIZE_BUFFER, NULL, 0);
+	char *log = size > 0 ? calloc(1, size + 1) : NULL;
+	bool refused;
+
+	refused = log && klogctl(KLOG_READ_ALL, log, size) > 0 &&
+		  strstr(log, "failed to validate module [bus1] BTF");
+	free(log);
+	return refused;
+}
+
+static void check_module_btf(void)
+{
+	if (!module_loaded())
+		return;
+	if (module_btf())
+		verdict(OK, "module BTF", NULL, "present");
+	else if (btf_refused())
+		verdict(BAD, "module BTF",
+			"rebuild bus1.ko for exactly this kernel",
+			"mismatch: the kernel refused it, see dmesg; raw tracepoints are used");
+	else
+		verdict(BAD, "module BTF",
+			"rebuild bus1.ko by its own Makefile, which adds BTF; dmesg may say more",
+			"absent; raw tracepoints are used");
+}
+
+static bool check_privileges(void)
+{
+	bool bpf = capable(CAP_BPF) && capable(CAP_PERFMON);
+
+	if (!bpf)
+		verdict(BAD, "privileges",
+			"run as root, or with CAP_BPF and CAP_PERFMON",
+			"uid %u without CAP_BPF and CAP_PERFMON: only a partial status",
+			geteuid());
+	else if (!capable(CAP_SYS_ADMIN))
+		verdict(WARN, "privileges", "run as root",
+			"no CAP_SYS_ADMIN: the module's BTF cannot be read, raw tracepoints are used");
+	else
+		verdict(OK, "privileges", NULL,
+			"CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN");
+	return bpf;
+}
+
+static void check_lockdown(void)
+{
+	char line[128];
+
+	if (!read_line("/sys/kernel/security/lockdown", line, sizeof(line)))
+		verdict(OK, "lockdown", NULL, "none that can be seen");
+	else if (strstr(line, "[confidentiality]"))
+		verdict(WARN, "lockdown",
+			"boot without lockdown=confidentiality to use tracefs and perf",
+			"confidentiality: tracefs, perf and debugfs are closed");
+	else if (strstr(line, "[integrity]"))
+		verdict(WARN, "lockdown",
+			"boot without lockdown to read /sys/kernel/debug/bus1",
+			"integrity: debugfs may be closed");
+	else
+		verdict(OK, "lockdown", NULL, "none");
+}
+
+static void check_perf(void)
+{
+	char line[32];
+	int level;
+
+	if (!read_line("/proc/sys/kernel/perf_event_paranoid", line,
+		       sizeof(line))) {
+		verdict(WARN, "perf", "use a kernel with CONFIG_PERF_EVENTS=y",
+			"the kernel has no perf events");
+		return;
+	}
+	level = atoi(line);
+	if (level > -1 && !capable(CAP_PERFMON))
+		verdict(WARN, "perf",
+			"run perf as root, or sysctl kernel.perf_event_paranoid=-1",
+			"perf_event_paranoid is %d", level);
+	else
+		verdict(OK, "perf", NULL, "perf_event_paranoid is %d%s", level,
+			level > -1 ? ", CAP_PERFMON is exempt" : "");
+}
+
+static void check_mounts(void)
+{
+	if (access("/sys/kernel/tracing/events", F_OK) &&
+	    access("/sys/kernel/debug/tracing/events", F_OK))
+		verdict(WARN, "tracefs",
+			errno == EACCES ? "run as root" :
+					  "mount -t tracefs tracefs /sys/kernel/tracing",
+			"%s, perf and trace-cmd need it",
+			errno == EACCES ? "not readable" : "not mounted");
+	else if (module_loaded() &&
+		 access("/sys/kernel/tracing/events/bus1", F_OK) &&
+		 access("/sys/kernel/debug/tracing/events/bus1", F_OK))
+		verdict(WARN, "tracefs",
+			"rebuild bus1.ko for a kernel with CONFIG_TRACEPOINTS=y",
+			"mounted, without the events of bus1");
+	else
+		verdict(OK, "tracefs", NULL, "mounted%s",
+			module_loaded() ? ", has the events of bus1" : "");
+
+	if (!module_loaded())
+		return;
+	if (!access("/sys/kernel/debug/bus1/objects", R_OK))
+		verdict(OK, "debugfs", NULL, "bus1/objects can be read");
+	else
+		verdict(WARN, "debugfs",
+			errno == EACCES ?
+				"run as root" :
+				"mount -t debugfs debugfs /sys/kernel/debug",
+			"bus1/objects cannot be read: status misses peers that are in no descriptor table");
+}
+
+/* The proof: load and attach what monitor does, and take it off again. */
+static void try_attach(bool raw)
+{
+	const struct probe_options options = { .ring_size = 1 << 16 };
+	const char *way = raw ? "raw_tp" : "tp_btf";
+	struct probes *probes;
+	int error;
+
+	probes = probes_attach(&options, raw, &error);
+	if (probes)
+		verdict(OK, "attach", NULL, "by %s", way);
+	else
+		verdict(BAD, "attach", "bus1-trace doctor -v shows why",
+			"by %s: %s", way, strerror(-error));
+	probes_free(probes);
+}
+
+static void help(void)
+{
+	printf("Usage: bus1-trace doctor [OPTION]...\n"
+	       "Check what this machine offers for tracing bus1.\n\n"
+	       "      --json     one JSON object a line\n"
+	       "  -v, --verbose  show what libbpf says\n"
+	       "  -h, --help     this text\n\n"
+	       "Status: 0, or 1 if a check is \"bad\".\n");
+}
+
+int verb_doctor(int argc, char **argv)
+{
+	enum { JSON = 256 };
+	static const struct option longs[] = {
+		{ "json", no_argument, NULL, JSON },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	bool bpf;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "vh", longs, NULL)) != -1) {
+		switch (c) {
+		case JSON:
+			json = true;
+			break;
+		case 'v':
+			debug = true;
+			break;
+		case 'h':
+			help();
+			return EXIT_OK;
+		default:
+			return bad_option("doctor");
+		}
+	}
+	if (optind < argc)
+		return bad_option("doctor");
+	libbpf_quiet();
+
+	check_kernel();
+	check_module();
+	check_module_btf();
+	bpf = check_privileges();
+	check_lockdown();
+	check_perf();
+	check_mounts();
+	if (bpf && module_loaded()) {
+		if (module_btf() && capable(CAP_SYS_ADMIN))
+			try_attach(false);
+		try_attach(true);
+	}
+	if (json)
+		printf("{\"type\":\"doctor\",\"ok\":%d,\"warn\":%d,\"bad\":%d}\n",
+		       count[OK], count[WARN], count[BAD]);
+	else if (count[BAD])
+		printf("%d bad, %d to be warned of.\n", count[BAD],
+		       count[WARN]);
+	else if (count[WARN])
+		printf("Nothing bad, %d to be warned of.\n", count[WARN]);
+	else
+		printf("All is well.\n");
+	return count[BAD] ? EXIT_ERROR : EXIT_OK;
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE /* strerrorname_np */
+#include <string.h>
+#include "bus1-trace.h"
+
+/* A value that a newer module added has no name here: NULL. */
+#define SYMBOLS(function, ...)                                        \
+	const char *function(uint64_t v)                              \
+	{                                                             \
+		static const char *const names[] = { __VA_ARGS__ };   \
+                                                                      \
+		return v < sizeof(names) / sizeof(*names) ? names[v] : \
+							    NULL;     \
+	}
+
+SYMBOLS(symbol_tx, [BUS1_TX_TRANSFER] = "transfer",
+	[BUS1_TX_RELEASE] = "release", [BUS1_TX_SEND] = "send",
+	[BUS1_TX_CLOSE] = "close", [BUS1_TX_DROP] = "drop")
+SYMBOLS(symbol_how, [BUS1_HOW_CREATED] = "created",
+	[BUS1_HOW_TRANSFERRED] = "transferred", [BUS1_HOW_MESSAGE] = "message")
+SYMBOLS(symbol_why, [BUS1_WHY_RELEASED] = "released",
+	[BUS1_WHY_CLOSED] = "closed", [BUS1_WHY_NOTIFIED] = "notified")
+SYMBOLS(symbol_kind, [BUS1_KIND_NODE_RELEASE] = "node_release",
+	[BUS1_KIND_HANDLE_RELEASE] = "handle_release")
+SYMBOLS(symbol_op, [BUS1_OP_TRANSFER] = "transfer",
+	[BUS1_OP_RELEASE] = "release", [BUS1_OP_SEND] = "send",
+	[BUS1_OP_RECV] = "recv")
+SYMBOLS(symbol_check, [BUS1_CHECK_FLAGS] = "flags",
+	[BUS1_CHECK_POINTER] = "pointer", [BUS1_CHECK_LIMIT] = "limit",
+	[BUS1_CHECK_ID] = "id", [BUS1_CHECK_DUPLICATE] = "duplicate",
+	[BUS1_CHECK_TYPE] = "type", [BUS1_CHECK_CREATE] = "create",
+	[BUS1_CHECK_FD] = "fd", [BUS1_CHECK_DATA] = "data",
+	[BUS1_CHECK_IOVEC] = "iovec", [BUS1_CHECK_ROOM] = "room",
+	[BUS1_CHECK_MEMORY] = "memory", [BUS1_CHECK_SIGNAL] = "signal",
+	[BUS1_CHECK_QUOTA] = "quota")
+
+const char *error_name(int error)
+{
+	return strerrorname_np(error < 0 ? -error : error);
+}
+
+#define NUMBER(n) { .name = n }
+#define SYMBOL(n, s) { .name = n, .symbol = s }
+
+#define HEAD(event, n, narrow, f, t) \
+	[EV_##event] = { .name = #event, .n_args = n, .from = f, .to = t, \
+			 .field = { FIELDS_##event } },
+
+#define FIELDS_peer_new \
+	NUMBER("peer"), NUMBER("uid"), NUMBER("pid"), NUMBER("time")
+#define FIELDS_peer_free \
+	NUMBER("peer"), NUMBER("uid"), NUMBER("transactions"), \
+		NUMBER("receipts"), NUMBER("time")
+#define FIELDS_handle_new \
+	NUMBER("peer"), NUMBER("handle"), NUMBER("node_peer"), \
+		NUMBER("node"), SYMBOL("how", symbol_how), \
+		NUMBER("tx_peer"), NUMBER("tx"), NUMBER("index"), \
+		NUMBER("slot"), NUMBER("time")
+#define FIELDS_tx_commit \
+	NUMBER("peer"), NUMBER("tx"), SYMBOL("kind", symbol_tx), \
+		NUMBER("receivers"), NUMBER("messages"), \
+		NUMBER("notifications"), NUMBER("begun"), NUMBER("time")
+#define FIELDS_msg_send \
+	NUMBER("peer"), NUMBER("tx"), NUMBER("index"), NUMBER("receiver"), \
+		NUMBER("node"), NUMBER("bytes"), NUMBER("handles"), \
+		NUMBER("time")
+#define FIELDS_msg_recv \
+	NUMBER("receiver"), NUMBER("recv"), NUMBER("peer"), NUMBER("tx"), \
+		NUMBER("index"), NUMBER("node"), NUMBER("bytes"), \
+		NUMBER("handles"), NUMBER("queued"), NUMBER("time")
+#define FIELDS_msg_discard \
+	NUMBER("receiver"), NUMBER("peer"), NUMBER("tx"), NUMBER("index"), \
+		NUMBER("node"), NUMBER("bytes"), NUMBER("handles"), \
+		SYMBOL("why", symbol_why), NUMBER("time")
+#define FIELDS_notify_send \
+	NUMBER("peer"), NUMBER("tx"), SYMBOL("kind", symbol_kind), \
+		NUMBER("receiver"), NUMBER("id"), NUMBER("node_peer"), \
+		NUMBER("node"), NUMBER("time")
+#define FIELDS_notify_recv \
+	NUMBER("receiver"), NUMBER("recv"), NUMBER("peer"), NUMBER("tx"), \
+		SYMBOL("kind", symbol_kind), NUMBER("id"), \
+		NUMBER("node_peer"), NUMBER("node"), NUMBER("queued"), \
+		NUMBER("time")
+#define FIELDS_notify_drop \
+	NUMBER("receiver"), NUMBER("peer"), NUMBER("tx"), \
+		SYMBOL("kind", symbol_kind), NUMBER("id"), \
+		NUMBER("node_peer"), NUMBER("node"), \
+		SYMBOL("why", symbol_why), NUMBER("time")
+#define FIELDS_op_fail \
+	NUMBER("peer"), SYMBOL("cmd", symbol_op), \
+		{ .name = "error", .is_signed = true }, \
+		SYMBOL("check", symbol_check), NUMBER("detail"), \
+		NUMBER("time")
+
+const struct event_info event_info[EV_MAX] = { BUS1_EVENTS(HEAD) };

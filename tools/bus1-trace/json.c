@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: json
+ *
+ * One object a line, its member "type" first. An event has the arguments of
+ * its tracepoint under their names; enumerations as words; then who acted
+ * (pid, tid, comm) and who is behind the peers, as far as that is known.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "bus1-trace.h"
+
+/* The length of the UTF-8 sequence at @s, 0 if it is none. */
+static int utf8_length(const unsigned char *s)
+{
+	uint32_t c;
+	int n, i;
+
+	if (s[0] < 0x80)
+		return 1;
+	n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+	if (s[0] < 0xc2 || s[0] > 0xf4)
+		return 0;
+	c = s[0] & (0x7f >> n);
+	for (i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	if ((n == 3 && c < 0x800) || (n == 4 && c < 0x10000) ||
+	    (c >= 0xd800 && c < 0xe000) || c > 0x10ffff)
+		return 0;
+	return n;
+}
+
+/* What is not UTF-8 is written byte by byte, as U+0080 to U+00FF. */
+void json_string(const char *s)
+{
+	const unsigned char *p = (const unsigned char *)s;
+
+	putchar('"');
+	while (*p) {
+		int n = utf8_length(p);
+
+		if (*p == '"' || *p == '\\')
+			printf("\\%c", *p);
+		else if (!n || *p < ' ' || *p == 0x7f)
+			printf("\\u%04x", *p);
+		else
+			printf("%.*s", n, (const char *)p);
+		p += n ? n : 1;
+	}
+	putchar('"');
+}
+
+static void json_peer(const char *role, uint64_t id)
+{
+	const struct peer *peer = peers_find(id);
+
+	if (!peer || !peer->has_name)
+		return;
+	printf(",\"%s_pid\":%u,\"%s_comm\":", role, peer->pid, role);
+	json_string(peer->comm);
+}
+
+void json_event(const struct item *item)
+{
+	const struct bus1_event *event = &item->event;
+	const struct event_info *info = &event_info[event->type];
+	unsigned int i;
+
+	printf("{\"type\":\"%s\"", info->name);
+	for (i = 0; i < info->n_args; i++) {
+		const struct field *field = &info->field[i];
+		uint64_t v = event->arg[i];
+		const char *symbol = field->symbol ? field->symbol(v) : NULL;
+
+		if (symbol)
+			printf(",\"%s\":\"%s\"", field->name, symbol);
+		else if (field->is_signed)
+			printf(",\"%s\":%d", field->name, (int32_t)v);
+		else
+			printf(",\"%s\":%" PRIu64, field->name, v);
+	}
+	if (event->type == EV_op_fail) {
+		const char *name = error_name((int32_t)event->arg[2]);
+
+		if (name)
+			printf(",\"errno\":\"%s\"", name);
+	}
+	if (event->type != EV_peer_new) /* it has its own pid */
+		printf(",\"pid\":%u", event->pid);
+	printf(",\"tid\":%u,\"comm\":", event->tid);
+	json_string(event->comm);
+	json_peer(info->field[info->from].name, event->arg[info->from]);
+	if (info->to != info->from)
+		json_peer(info->field[info->to].name, event->arg[info->to]);
+	printf("}\n");
+}
+
+/* "word key=value ..." as members: a number stays one, all else is a string */
+void json_pairs(const char *line)
+{
+	char key[32], value[64];
+	int n;
+
+	line += strcspn(line, " ");
+	while (sscanf(line, " %31[^= ]=%63[^ ]%n", key, value, &n) == 2) {
+		line += n;
+		putchar(',');
+		json_string(key);
+		putchar(':');
+		if (value[strspn(value, "0123456789")])
+			json_string(value);
+		else
+			printf("%s", value);
+	}
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include "bus1-trace.h"
+
+#ifndef BUS1_VERSION
+#define BUS1_VERSION "0.1"
+#endif
+
+bool debug;
+
+static const struct verb {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *does;
+} verbs[] = {
+	{ "monitor", verb_monitor, "show transactions and receipts, live" },
+	{ "status", verb_status, "show all peers as they are now" },
+	{ "doctor", verb_doctor, "check what this machine offers for tracing" },
+};
+
+void complain(const char *fmt, ...)
+{
+	va_list args;
+
+	fflush(stdout);
+	fputs("bus1-trace: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+}
+
+int bad_option(const char *verb)
+{
+	fprintf(stderr, "Try \"bus1-trace %s --help\".\n", verb);
+	return EXIT_USAGE;
+}
+
+bool parse_number(const char *what, const char *s, uint64_t max,
+		  uint64_t *value)
+{
+	char *end;
+
+	errno = 0;
+	*value = strtoull(s, &end, 0);
+	if (*s >= '0' && *s <= '9' && !*end && !errno && *value <= max)
+		return true;
+	complain("\"%s\" is not a %s", s, what);
+	return false;
+}
+
+static void help(FILE *out)
+{
+	size_t i;
+
+	fprintf(out, "Usage: bus1-trace VERB [OPTION]...\n"
+		     "Watch bus1, the capability-based IPC.\n\n");
+	for (i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+		fprintf(out, "  %-9s %s\n", verbs[i].name, verbs[i].does);
+	fprintf(out, "\n  -h, --help     this text; after a verb, its options\n"
+		     "  -V, --version  version and trace schema\n\n"
+		     "See bus1-trace(8).\n");
+}
+
+int main(int argc, char **argv)
+{
+	const char *word = argc > 1 ? argv[1] : NULL;
+	int status;
+	size_t i;
+
+	if (!word) {
+		help(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
+		help(stdout);
+		return EXIT_OK;
+	}
+	if (!strcmp(word, "-V") || !strcmp(word, "--version")) {
+		printf("bus1-trace %s, trace schema %d.%d\n", BUS1_VERSION,
+		       BUS1_TRACE_SCHEMA_MAJOR, BUS1_TRACE_SCHEMA_MINOR);
+		return EXIT_OK;
+	}
+	for (i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {
+		if (strcmp(word, verbs[i].name))
+			continue;
+		status = verbs[i].run(argc - 1, argv + 1);
+		if (fflush(stdout) || ferror(stdout)) {
+			complain("writing the output failed: %s",
+				 strerror(errno));
+			return EXIT_ERROR;
+		}
+		return status;
+	}
+	complain("unknown verb \"%s\"", word);
+	help(stderr);
+	return EXIT_USAGE;
+}

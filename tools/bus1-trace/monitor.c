@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: monitor
+ *
+ * Attaches the programs of bus1_trace.bpf.c, takes a snapshot of who is there,
+ * and shows events in order until it is told to end. Then it detaches, shows
+ * what still waits, and proves by count that nothing is missing.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <linux/capability.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "bus1-trace.h"
+
+/* The ring has to hold what happens in a tick. */
+static const struct timespec tick = { .tv_nsec = 20000000 };
+/* How long events are kept back, to be shown in order. */
+#define HORIZON 100000000ULL
+/* Events taken between two looks at the clock and at signals. */
+#define BATCH 16384
+#define DETACH_WAIT 1000000000ULL
+
+static struct {
+	struct text_options text;
+	struct probe_options probes;
+	bool json, raw;
+	double seconds;
+} options;
+
+static struct order order;
+static uint64_t shown[EV_MAX];
+static unsigned int batch;
+static int matches_fd;
+static volatile sig_atomic_t stop;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	stop = 1;
+}
+
+/* Only where the loss of memory of one peer also ends its being filtered. */
+static void forget_match(uint64_t id)
+{
+	bpf_map_delete_elem(matches_fd, &id);
+}
+
+static void show(struct item *item)
+{
+	if (options.json)
+		json_event(item);
+	else
+		text_event(&options.text, item);
+	shown[item->event.type]++;
+	free(item);
+}
+
+static void show_until(uint64_t until)
+{
+	struct item *item;
+
+	while ((item = order_next(&order, until)))
+		show(item);
+	fflush(stdout);
+}
+
+static int on_event(void *context, void *data, size_t size)
+{
+	struct bus1_event *event = data;
+	struct item *item;
+
+	(void)context;
+	if (event->type >= EV_MAX)
+		return 0;
+	peers_learn(event);
+	if (event->type == EV_peer_free)
+		peers_bury(event->arg[0], forget_match);
+	if (event->flags & BUS1_EVENT_CONTEXT)
+		goto out;
+	if (fold_part(event) && !options.json) {
+		shown[event->type]++; /* in the row of what it is a part of */
+		goto out;
+	}
+	item = calloc(1, sizeof(*item));
+	if (!item) {
+		complain("out of memory");
+		exit(EXIT_ERROR);
+	}
+	memcpy(&item->event, event,
+	       size < sizeof(item->event) ? size : sizeof(item->event));
+	if (event->type == EV_tx_commit)
+		fold_commit(event, &item->fold);
+	order_add(&order, item);
+out:
+	return ++batch < BATCH ? 0 : -E2BIG;
+}
+
+/* Takes what is in the ring. True: all that was there when it began. */
+static bool drain(struct ring_buffer *ring)
+{
+	batch = 0;
+	return ring_buffer__consume(ring) >= 0;
+}
+
+/* The module's BTF can be had by CAP_SYS_ADMIN only. */
+static struct probes *attach(bool *raw)
+{
+	struct probes *probes = NULL;
+	int error;
+
+	*raw = options.raw || !module_btf() || !capable(CAP_SYS_ADMIN);
+	if (!*raw) {
+		probes = probes_attach(&options.probes, false, &error);
+		if (!probes && debug)
+			complain("tp_btf failed: %s; trying raw_tp",
+				 strerror(-error));
+	}
+	if (!probes) {
+		*raw = true;
+		probes = probes_attach(&options.probes, true, &error);
+	}
+	if (!probes)
+		explain_bpf("monitor", error);
+	return probes;
+}
+
+/* What was there before the start: names, and who satisfies filters. */
+static void learn_snapshot(void)
+{
+	struct snapshot snapshot;
+	size_t i, j;
+
+	if (snapshot_take(&snapshot))
+		return;
+	for (i = 0; i < snapshot.n_peers; i++) {
+		const struct peer_state *state = &snapshot.peers[i];
+		struct peer *peer = peers_get(state->id);
+		uint32_t bits = 0;
+
+		peer->uid = state->uid;
+		peer->has_uid = true;
+		if (state->n_holders && !peer->has_name) {
+			peer->pid = state->holders[0].pid;
+			memcpy(peer->comm, state->holders[0].comm,
+			       sizeof(peer->comm));
+			peer->has_name = true;
+		}
+		if (options.probes.pid && state->pid == options.probes.pid)
+			bits |= BUS1_MATCH_PID;
+		for (j = 0; j < state->n_holders; j++)
+			if (options.probes.pid && state->holders[j].pid == options.probes.pid)
+				bits |= BUS1_MATCH_PID;
+		if (options.probes.has_uid && state->uid == options.probes.uid)
+			bits |= BUS1_MATCH_UID;
+		if (bits && bpf_map_update_elem(matches_fd, &state->id, &bits,
+						BPF_ANY))
+			complain("peer %" PRIu64 " cannot be filtered by: %s",
+				 state->id, strerror(errno));
+	}
+	snapshot_free(&snapshot);
+}
+
+static bool balanced(const struct bus1_count *c, uint64_t n_shown)
+{
+	return c->seen == n_shown + c->filtered + c->ring_full + c->map_full;
+}
+
+/* A program that was running when it was detached may still hand over. */
+static void finish(struct probes *probes, struct ring_buffer *ring,
+		   struct bus1_count *counts)
+{
+	uint64_t end = now_ns() + DETACH_WAIT;
+	bool all;
+	int i;
+
+	probes_detach(probes);
+	do {
+		while (!drain(ring))
+			;
+		show_until(UINT64_MAX);
+		probes_counts(probes, counts);
+		all = true;
+		for (i = 0; i < EV_MAX; i++)
+			all = all && balanced(&counts[i], shown[i]);
+	} while (!all && now_ns() < end && !usleep(1000));
+}
+
+static int report(const struct bus1_count *counts, uint64_t misses,
+		  double seconds)
+{
+	uint64_t lost = misses, broken = 0;
+	int i;
+
+	if (!options.json)
+		printf("\n%-12s %9s %9s %9s %9s %9s\n", "", "seen", "shown",
+		       "filtered", "ring full", "map full");
+	for (i = 0; i < EV_MAX; i++) {
+		const struct bus1_count *c = &counts[i];
+
+		lost += c->ring_full + c->map_full;
+		broken += !balanced(c, shown[i]);
+		if (options.json)
+			printf("{\"type\":\"count\",\"of\":\"%s\",\"seen\":%llu,\"shown\":%" PRIu64
+			       ",\"filtered\":%llu,\"ring_full\":%llu,\"map_full\":%llu}\n",
+			       event_info[i].name, c->seen, shown[i],
+			       c->filtered, c->ring_full, c->map_full);
+		else if (c->seen || shown[i])
+			printf("%-12s %9llu %9" PRIu64 " %9llu %9llu %9llu\n",
+			       event_info[i].name, c->seen, shown[i],
+			       c->filtered, c->ring_full, c->map_full);
+	}
+	if (options.json) {
+		printf("{\"type\":\"summary\",\"seconds\":%.3f,\"lost\":%" PRIu64
+		       ",\"missed\":%" PRIu64 ",\"late\":%" PRIu64
+		       ",\"balanced\":%s}\n",
+		       seconds, lost, misses, order.late,
+		       broken ? "false" : "true");
+	} else {
+		printf("%.1f s; seen = shown + filtered + ring full + map full%s.\n",
+		       seconds, broken ? " does NOT hold" : "");
+		if (misses)
+			printf("%" PRIu64 " events met a program that was busy.\n",
+			       misses);
+		if (order.late)
+			printf("%" PRIu64 " events came too late to be shown in order.\n",
+			       order.late);
+		if (lost || broken)
+			printf("LOST: at least %" PRIu64 " events are not shown; a larger --ring-size or a filter helps.\n",
+			       lost);
+	}
+	return lost || broken ? EXIT_LOST : EXIT_OK;
+}
+
+static int run(void)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	struct bus1_count counts[EV_MAX];
+	uint64_t start, end = UINT64_MAX, misses;
+	struct ring_buffer *ring;
+	struct probes *probes;
+	struct timespec wall;
+	int status;
+	bool raw;
+
+	if (!module_usable())
+		return EXIT_ERROR;
+	if (!capable(CAP_BPF) || !capable(CAP_PERFMON)) {
+		explain_bpf("monitor", -EPERM);
+		return EXIT_ERROR;
+	}
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	probes = attach(&raw);
+	if (!probes)
+		return EXIT_ERROR;
+	ring = ring_buffer__new(probes_fd(probes, "ring"), on_event, NULL,
+				NULL);
+	if (!ring) {
+		explain_bpf("monitor", -errno);
+		probes_free(probes);
+		return EXIT_ERROR;
+	}
+	matches_fd = probes_fd(probes, "matches");
+	learn_snapshot();
+
+	start = now_ns();
+	clock_gettime(CLOCK_REALTIME, &wall);
+	if (options.seconds)
+		end = start + options.seconds * 1e9;
+	if (options.json)
+		printf("{\"type\":\"start\",\"schema\":\"%d.%d\",\"attach\":\"%s\",\"time\":%" PRIu64
+		       ",\"realtime\":%lld}\n",
+		       BUS1_TRACE_SCHEMA_MAJOR, BUS1_TRACE_SCHEMA_MINOR,
+		       raw ? "raw_tp" : "tp_btf", start,
+		       wall.tv_sec * 1000000000LL + wall.tv_nsec);
+	else
+		text_header(&options.text);
+	fflush(stdout);
+
+	while (!stop && now_ns() < end && !ferror(stdout)) {
+		uint64_t until = now_ns();
+
+		if (drain(ring))
+			nanosleep(&tick, NULL);
+		else if (order.newest < until)
+			until = order.newest;
+		if (until > HORIZON)
+			show_until(until - HORIZON);
+	}
+	finish(probes, ring, counts);
+	misses = probes_missed(probes);
+	status = report(counts, misses, (now_ns() - start) / 1e9);
+	ring_buffer__free(ring);
+	probes_free(probes);
+	return status;
+}
+
+static void help(void)
+{
+	printf("Usage: bus1-trace monitor [OPTION]...\n"
+	       "Show every transaction as it commits and every receipt.\n\n"
+	       "  -p, --pid PID        of process PID, or of a peer it opened, holds or used\n"
+	       "  -u, --uid UID        of a peer accounted to user UID\n"
+	       "      --peer ID        of peer ID\n"
+	       "                       An event passes if either side does; of several\n"
+	       "                       filters it has to pass all.\n"
+	       "  -d, --duration SEC   end after SEC seconds\n"
+	       "  -T, --timestamp      begin each row with the time of day\n"
+	       "      --json           one JSON object a line\n"
+	       "      --ring-size N    bytes, or with suffix K or M, between BPF and this\n"
+	       "                       program (8M)\n"
+	       "      --raw-tp         use raw tracepoints also where the module has BTF\n"
+	       "  -v, --verbose        show what libbpf says\n"
+	       "  -h, --help           this text\n\n"
+	       "Ends with Ctrl-C. Status: 0, 1 error, 2 usage, 3 events were lost.\n");
+}
+
+static bool parse_size(const char *s, uint64_t *size)
+{
+	uint64_t page = sysconf(_SC_PAGESIZE), n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(s, &end, 0);
+	if (*end == 'K' && !end[1])
+		n <<= 10;
+	else if (*end == 'M' && !end[1])
+		n <<= 20;
+	else if (*end)
+		errno = EINVAL;
+	if (errno || *s < '0' || *s > '9' || n > 1 << 30 || n < page) {
+		complain("ring size \"%s\" is not between %" PRIu64 " and 1024M",
+			 s, page);
+		return false;
+	}
+	for (*size = page; *size < n; *size *= 2)
+		;
+	return true;
+}
+
+static bool parse_seconds(const char *s, double *seconds)
+{
+	char *end;
+
+	*seconds = strtod(s, &end);
+	if (end != s && !*end && isfinite(*seconds) && *seconds > 0 &&
+	    *seconds < 1e9)
+		return true;
+	complain("\"%s\" is not a duration in seconds", s);
+	return false;
+}
+
+int verb_monitor(int argc, char **argv)
+{
+	enum { PEER = 256, JSON, RING, RAW };
+	static const struct option longs[] = {
+		{ "pid", required_argument, NULL, 'p' },
+		{ "uid", required_argument, NULL, 'u' },
+		{ "peer", required_argument, NULL, PEER },
+		{ "duration", required_argument, NULL, 'd' },
+		{ "timestamp", no_argument, NULL, 'T' },
+		{ "json", no_argument, NULL, JSON },
+		{ "ring-size", required_argument, NULL, RING },
+		{ "raw-tp", no_argument, NULL, RAW },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	bool ok = true;
+	int c;
+
+	options.probes.ring_size = 8 << 20;
+	while ((c = getopt_long(argc, argv, "p:u:d:Tvh", longs, NULL)) != -1) {
+		switch (c) {
+		case 'p':
+			ok &= parse_number("process ID", optarg, INT32_MAX,
+					   &options.probes.pid) &&
+			      options.probes.pid;
+			break;
+		case 'u':
+			ok &= parse_number("user ID", optarg, UINT32_MAX - 1,
+					   &options.probes.uid);
+			options.probes.has_uid = true;
+			break;
+		case PEER:
+			ok &= parse_number("peer ID", optarg, UINT64_MAX,
+					   &options.probes.peer) &&
+			      options.probes.peer;
+			break;
+		case 'd':
+			ok &= parse_seconds(optarg, &options.seconds);
+			break;
+		case 'T':
+			options.text.timestamps = true;
+			break;
+		case JSON:
+			options.json = true;
+			break;
+		case RING:
+			ok &= parse_size(optarg, &options.probes.ring_size);
+			break;
+		case RAW:
+			options.raw = true;
+			break;
+		case 'v':
+			debug = true;
+			break;
+		case 'h':
+			help();
+			return EXIT_OK;
+		default:
+			return bad_option("monitor");
+		}
+	}
+	if (!ok || optind < argc)
+		return bad_option("monitor");
+	options.text.color = text_color();
+	libbpf_quiet();
+	return run();
+}

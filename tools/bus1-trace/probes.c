@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: probes
+ *
+ * Loads and attaches the programs of bus1_trace.bpf.c, by one of their two
+ * ways, and reads their counters.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "bus1-trace.h"
+#include "bus1_trace.skel.h"
+
+struct probes {
+	struct bus1_trace *skel;
+};
+
+void probes_free(struct probes *probes)
+{
+	if (!probes)
+		return;
+	bus1_trace__destroy(probes->skel);
+	free(probes);
+}
+
+/* Of each event there are two programs, one for either way. */
+static void choose(struct bus1_trace *skel, bool raw)
+{
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program(prog, skel->obj)
+		bpf_program__set_autoload(
+			prog, raw == !strncmp(bpf_program__section_name(prog),
+					      "raw_tp", 6));
+}
+
+struct probes *probes_attach(const struct probe_options *options, bool raw,
+			     int *error)
+{
+	struct probes *probes = calloc(1, sizeof(*probes));
+	bool filter = options->pid || options->has_uid;
+	struct bus1_trace *skel;
+
+	if (!probes) {
+		*error = -ENOMEM;
+		return NULL;
+	}
+	probes->skel = skel = bus1_trace__open();
+	if (!skel) {
+		*error = -errno;
+		goto fail;
+	}
+	skel->rodata->filter_pid = options->pid;
+	skel->rodata->filter_peer = options->peer;
+	skel->rodata->filter_uid = options->has_uid;
+	skel->rodata->filter_uid_value = options->uid;
+	bpf_map__set_max_entries(skel->maps.ring, options->ring_size);
+	if (!filter)
+		bpf_map__set_max_entries(skel->maps.matches, 1);
+	if (!filter && !options->peer)
+		bpf_map__set_max_entries(skel->maps.parts, 1);
+	choose(skel, raw);
+	*error = bus1_trace__load(skel);
+	if (!*error)
+		*error = bus1_trace__attach(skel);
+	if (!*error)
+		return probes;
+fail:
+	probes_free(probes);
+	return NULL;
+}
+
+void probes_detach(struct probes *probes)
+{
+	bus1_trace__detach(probes->skel);
+}
+
+int probes_fd(struct probes *probes, const char *map)
+{
+	return bpf_object__find_map_fd_by_name(probes->skel->obj, map);
+}
+
+void probes_counts(struct probes *probes, struct bus1_count *sum)
+{
+	int n = libbpf_num_possible_cpus(), cpu, fd;
+	struct bus1_count *each = calloc(n > 0 ? n : 1, sizeof(*each));
+	uint32_t type;
+
+	fd = probes_fd(probes, "counts");
+	memset(sum, 0, EV_MAX * sizeof(*sum));
+	for (type = 0; each && type < EV_MAX; type++) {
+		if (bpf_map_lookup_elem(fd, &type, each))
+			continue;
+		for (cpu = 0; cpu < n; cpu++) {
+			sum[type].seen += each[cpu].seen;
+			sum[type].filtered += each[cpu].filtered;
+			sum[type].ring_full += each[cpu].ring_full;
+			sum[type].map_full += each[cpu].map_full;
+		}
+	}
+	free(each);
+}
+
+/* Events of which the kernel did not tell a program, lest it recur. */
+uint64_t probes_missed(struct probes *probes)
+{
+	struct bpf_program *prog;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_program(prog, probes->skel->obj) {
+		struct bpf_prog_info info = { 0 };
+		__u32 size = sizeof(info);
+
+		if (bpf_program__fd(prog) >= 0 &&
+		    !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info,
+					    &size))
+			sum += info.recursion_misses;
+	}
+	return sum;
+}

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: text
+ *
+ * One row an event, under 80 columns unless the numbers are very long. Names
+ * are cut to that end, numbers never.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "bus1-trace.h"
+
+/* Columns: a row; a name; one beside long numbers; one that is not cut */
+#define ROW 79
+#define NAME 16
+#define NAME_MIN 9
+#define NAME_ALONE 22
+
+/* Process names are chosen by processes: nothing of them steers a terminal. */
+void print_safe(const char *s)
+{
+	for (; *s; s++)
+		putchar(*s < ' ' || *s == 0x7f ? '?' : *s);
+}
+
+bool text_color(void)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && term &&
+	       strcmp(term, "dumb");
+}
+
+/* "comm#id", and how many receivers there are besides */
+struct name {
+	char comm[COMM_LEN + 1];
+	char suffix[48];
+};
+
+static void set_name(struct name *name, const char *comm, const char *suffix)
+{
+	snprintf(name->comm, sizeof(name->comm), "%.*s", COMM_LEN, comm);
+	snprintf(name->suffix, sizeof(name->suffix), "%s", suffix);
+}
+
+/* @event: what the peer itself does, if it is known who did it */
+static void set_peer(struct name *name, uint64_t id,
+		     const struct bus1_event *event, unsigned int others)
+{
+	const struct peer *peer = peers_find(id);
+	char suffix[48];
+
+	if (others)
+		snprintf(suffix, sizeof(suffix), "#%" PRIu64 " +%u", id,
+			 others);
+	else
+		snprintf(suffix, sizeof(suffix), "#%" PRIu64, id);
+	set_name(name,
+		 event			   ? event->comm :
+		 peer && peer->has_name ? peer->comm :
+					     "?",
+		 suffix);
+}
+
+/* The process' name is cut to let all fit into @width, but not below 1. */
+static void print_name(const struct name *name, int width)
+{
+	int room = width - (int)strlen(name->suffix);
+	int n = strlen(name->comm);
+	char cut[COMM_LEN + 1];
+
+	if (n > room)
+		n = room > 1 ? room : 1;
+	snprintf(cut, sizeof(cut), "%.*s", n, name->comm);
+	print_safe(cut);
+	printf("%s%*s", name->suffix, room > n ? room - n : 0, "");
+}
+
+static void print_latency(uint64_t ns)
+{
+	if (ns < 1000)
+		printf("%6" PRIu64 "ns", ns);
+	else if (ns < 1000000)
+		printf("%6.1fus", ns / 1e3);
+	else if (ns < 1000000000)
+		printf("%6.1fms", ns / 1e6);
+	else
+		printf("%7.1fs", ns / 1e9);
+}
+
+static void print_time(uint64_t ns)
+{
+	static int64_t offset;
+	struct timespec now;
+	struct tm tm;
+	char buf[16];
+	time_t s;
+
+	if (!offset) {
+		clock_gettime(CLOCK_REALTIME, &now);
+		offset = now.tv_sec * 1000000000LL + now.tv_nsec -
+			 (int64_t)now_ns();
+	}
+	ns += offset;
+	s = ns / 1000000000;
+	localtime_r(&s, &tm);
+	strftime(buf, sizeof(buf), "%H:%M:%S", &tm);
+	printf("%s.%06u ", buf, (unsigned int)(ns % 1000000000 / 1000));
+}
+
+void text_header(const struct text_options *options)
+{
+	if (options->timestamps)
+		printf("%-15s ", "TIME");
+	printf("%8s %-8s %-*s   %-*s %s\n", "LATENCY", "EVENT", NAME, "FROM",
+	       NAME, "TO", "WHAT");
+}
+
+static const char *or_number(const char *symbol, uint64_t value)
+{
+	static char buf[24];
+
+	if (symbol)
+		return symbol;
+	snprintf(buf, sizeof(buf), "%" PRIu64, value);
+	return buf;
+}
+
+/* What is to be said of an event, before it is fitted into a row. */
+struct row {
+	uint64_t latency;
+	struct name from, to;
+	char what[160];
+	size_t n;
+};
+
+__attribute__((format(printf, 2, 3))) static void say(struct row *row,
+						      const char *fmt, ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, fmt);
+	n = vsnprintf(row->what + row->n, sizeof(row->what) - row->n, fmt,
+		      args);
+	va_end(args);
+	if (n > 0)
+		row->n += n;
+	if (row->n >= sizeof(row->what))
+		row->n = sizeof(row->what) - 1;
+}
+
+static void say_size(struct row *row, uint64_t bytes, uint64_t handles)
+{
+	say(row, " %" PRIu64 "B", bytes);
+	if (handles)
+		say(row, " %" PRIu64 "h", handles);
+}
+
+static const char *event_word(const struct bus1_event *event)
+{
+	switch (event->type) {
+	case EV_peer_new:
+		return "open";
+	case EV_peer_free:
+		return "gone";
+	case EV_tx_commit:
+		return or_number(symbol_tx(event->arg[2]), event->arg[2]);
+	case EV_msg_recv:
+		return "recv";
+	case EV_msg_discard:
+		return "discard";
+	case EV_notify_recv:
+		return "notify";
+	case EV_notify_drop:
+		return "vanish";
+	case EV_op_fail:
+		return "fail";
+	}
+	return event_info[event->type].name;
+}
+
+static const char *event_color(const struct bus1_event *event)
+{
+	switch (event->type) {
+	case EV_msg_recv:
+		return "\033[32m";
+	case EV_notify_recv:
+		return "\033[36m";
+	case EV_msg_discard:
+	case EV_notify_drop:
+		return "\033[33m";
+	case EV_op_fail:
+		return "\033[31m";
+	case EV_peer_new:
+	case EV_peer_free:
+		return "\033[2m";
+	}
+	return "\033[1m";
+}
+
+static void say_commit(struct row *row, const struct item *item)
+{
+	const __u64 *a = item->event.arg;
+	bool own = a[2] <= BUS1_TX_SEND;
+
+	row->latency = a[6] ? a[7] - a[6] : 0;
+	set_peer(&row->from, a[0], own ? &item->event : NULL, 0);
+	if (item->fold.receiver)
+		set_peer(&row->to, item->fold.receiver, NULL,
+			 a[3] > 1 ? a[3] - 1 : 0);
+	else
+		set_name(&row->to, a[3] ? "?" : "-", "");
+	say(row, "tx %llu", a[1]);
+	if (a[4])
+		say_size(row, item->fold.bytes, item->fold.handles);
+	else if (item->fold.handles)
+		say(row, " %" PRIu64 "h", item->fold.handles);
+	if (a[5])
+		say(row, " %llun", a[5]);
+}
+
+static void say_fail(struct row *row, const struct bus1_event *event)
+{
+	const __u64 *a = event->arg;
+	int error = (int32_t)a[2];
+
+	set_peer(&row->from, a[0], event, 0);
+	say(row, "%s ", or_number(symbol_op(a[1]), a[1]));
+	say(row, "%s: ", or_number(error_name(error), -error));
+	say(row, "%s", or_number(symbol_check(a[3]), a[3]));
+	if (a[3] == BUS1_CHECK_POINTER)
+		say(row, " 0x%llx", a[4]);
+	else if (a[3] < BUS1_CHECK_MEMORY)
+		say(row, " %llu", a[4]);
+}
+
+/* A message or notification that was received, or will never be. */
+static void say_arrival(struct row *row, const struct bus1_event *event)
+{
+	const __u64 *a = event->arg;
+	const struct event_info *info = &event_info[event->type];
+	const __u64 *rest = a + info->from + 1; /* from tx on */
+	bool received = event->type == EV_msg_recv ||
+			event->type == EV_notify_recv;
+
+	if (received)
+		row->latency = a[8];
+	set_peer(&row->from, a[info->from], NULL, 0);
+	set_peer(&row->to, a[info->to], received ? event : NULL, 0);
+	say(row, "tx %llu", rest[0]);
+	if (event->type == EV_msg_recv || event->type == EV_msg_discard) {
+		say(row, ".%llu", rest[1]);
+		say_size(row, rest[3], rest[4]);
+	} else {
+		say(row, " %s", or_number(symbol_kind(rest[1]), rest[1]));
+		say(row, " %llu", rest[2]);
+	}
+	if (!received)
+		say(row, " %s", or_number(symbol_why(a[7]), a[7]));
+}
+
+void text_event(const struct text_options *options, const struct item *item)
+{
+	const struct bus1_event *event = &item->event;
+	struct row row = { 0 };
+	const __u64 *a = event->arg;
+	int width;
+
+	switch (event->type) {
+	case EV_peer_new:
+		set_peer(&row.from, a[0], event, 0);
+		say(&row, "uid %llu, pid %llu", a[1], a[2]);
+		break;
+	case EV_peer_free:
+		set_peer(&row.from, a[0], NULL, 0);
+		say(&row, "made %llu transactions, received %llu", a[2], a[3]);
+		break;
+	case EV_tx_commit:
+		say_commit(&row, item);
+		break;
+	case EV_op_fail:
+		say_fail(&row, event);
+		break;
+	default:
+		say_arrival(&row, event);
+	}
+
+	if (options->timestamps)
+		print_time(event_stamp(event));
+	if (row.latency)
+		print_latency(row.latency);
+	else
+		printf("%8s", "");
+	printf(" %s%-8s%s ", options->color ? event_color(event) : "",
+	       event_word(event), options->color ? "\033[0m" : "");
+	if (!*row.to.comm) { /* it is about one peer */
+		bool fail = event->type == EV_op_fail;
+
+		print_name(&row.from, fail ? NAME : NAME_ALONE);
+		printf(" %s %s\n", fail ? "!" : " ", row.what);
+		return;
+	}
+	width = (ROW - 18 - 4 - (int)row.n) / 2;
+	if (width > NAME)
+		width = NAME;
+	if (width < NAME_MIN)
+		width = NAME_MIN;
+	print_name(&row.from, width);
+	printf(" > ");
+	print_name(&row.to, width);
+	printf(" %s\n", row.what);
+}
