@@ -30,7 +30,7 @@ TESTS_32 := $(call programs,$(filter %32.c,$(TEST_SRC)))
 TESTS := $(call programs,$(filter-out %32.c,$(TEST_SRC)))
 STRESS := $(call programs,$(wildcard tests/stress/*.c))
 TRACE_TESTS := $(call programs,$(wildcard tests/trace/*.c))
-LIBS := build/lib/libbus1.so build/lib/libbus1.a build/lib/libbus1.pc
+LIBS := build/lib/libbus1.so build/lib/libbus1.a
 TOOLS := $(if $(TRACE_OBJ),build/bin/bus1-trace)
 MODULES := $(KERNELS:%=build/kmod/%/bus1.ko)
 MAN := $(patsubst man/%.rst,build/man/%,$(wildcard man/*.rst))
@@ -98,12 +98,6 @@ build/lib/libbus1.a: $(LIB_OBJ)
 	rm -f $@
 	ar rcs $@ $^
 
-build/lib/libbus1.pc: lib/libbus1.pc.in Makefile
-	@mkdir -p $(@D)
-	sed -e 's|@prefix@|$(PREFIX)|' -e 's|@libdir@|$(LIBDIR)|' \
-		-e 's|@includedir@|$(INCLUDEDIR)|' \
-		-e 's|@version@|$(VERSION)|' $< >$@
-
 # One vmlinux.h serves every kernel: libbpf adapts the programs when it loads
 # them.
 build/bpf/vmlinux.h: build/kernel/6.1/release
@@ -170,7 +164,10 @@ install: lib tools man
 	install -m 755 build/lib/libbus1.so.0 $(DESTDIR)$(LIBDIR)
 	ln -sf libbus1.so.0 $(DESTDIR)$(LIBDIR)/libbus1.so
 	install -m 644 build/lib/libbus1.a $(DESTDIR)$(LIBDIR)
-	install -m 644 build/lib/libbus1.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+		-e 's|@VERSION@|$(VERSION)|' lib/libbus1.pc.in \
+		>$(DESTDIR)$(LIBDIR)/pkgconfig/libbus1.pc
 	install -m 644 include/bus1/*.h $(DESTDIR)$(INCLUDEDIR)/bus1
 	install -m 644 include/uapi/linux/bus1.h $(DESTDIR)$(INCLUDEDIR)/linux
 	install -m 755 build/bin/bus1-trace $(DESTDIR)$(SBINDIR)
@@ -189,6 +186,7 @@ install: lib tools man
 		$(DESTDIR)/usr/lib/udev/rules.d/60-bus1.rules
 	install -D -m 644 dist/modules-load.conf \
 		$(DESTDIR)/usr/lib/modules-load.d/bus1.conf
+	[ -n "$(DESTDIR)" ] || ldconfig
 	@echo 'To build and load the module on this machine:'
 	@echo '  dkms install bus1/$(VERSION) && modprobe bus1'
 

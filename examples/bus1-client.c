@@ -55,9 +55,13 @@ int main(int argc, char **argv)
 	}
 	n = atoi(argv[2 + die]);
 
-	r = peer = libbus1_open();
-	if (r >= 0)
-		r = libbus1_connect(peer, argv[1 + die], 10000, &service);
+	peer = libbus1_open();
+	if (peer < 0) {
+		fprintf(stderr, "cannot open /dev/bus1: %s (modprobe bus1)\n",
+			strerror(-peer));
+		return 1;
+	}
+	r = libbus1_connect(peer, argv[1 + die], 10000, &service);
 	libbus1_msg_init(&msg, 4096, 1);
 	for (i = 1; r >= 0 && i <= n; i++) {
 		snprintf(text, sizeof(text), "request %d of %d", i, getpid());
@@ -73,7 +77,8 @@ int main(int argc, char **argv)
 			printf("%.*s\n", (int)msg.n_data, (char *)msg.data);
 	}
 	if (r < 0)
-		fprintf(stderr, "bus1-client: %s\n", strerror(-r));
+		fprintf(stderr, "bus1-client of %s: %s\n", argv[1 + die],
+			strerror(-r));
 	libbus1_msg_deinit(&msg);
 	return r < 0;
 }

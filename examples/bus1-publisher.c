@@ -115,13 +115,16 @@ int main(int argc, char **argv)
 	every = atoi(argv[3]);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 
-	r = peer = libbus1_open();
+	peer = libbus1_open();
+	if (peer < 0) {
+		fprintf(stderr, "cannot open /dev/bus1: %s (modprobe bus1)\n",
+			strerror(-peer));
+		return 1;
+	}
+	unlink(argv[1]);
+	r = fd = libbus1_listen(argv[1], 0666);
 	if (r >= 0)
 		r = libbus1_node_new(peer, &node, &handle);
-	if (r >= 0) {
-		unlink(argv[1]);
-		r = fd = libbus1_listen(argv[1], 0666);
-	}
 	if (r >= 0)
 		r = libbus1_server_new(&server, peer, fd, offer, NULL, NULL);
 
@@ -140,7 +143,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (r < 0)
-		fprintf(stderr, "bus1-publisher: %s\n", strerror(-r));
+		fprintf(stderr, "bus1-publisher at %s: %s\n", argv[1],
+			strerror(-r));
 	printf("ticks: %d, deliveries: %u, subscribers gone: %u\n", n,
 	       n_delivered, n_gone);
 	libbus1_msg_deinit(&msg);

@@ -118,11 +118,14 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	sigaction(SIGTERM, &sa, NULL);
 
-	r = peer = libbus1_open();
-	if (r >= 0) {
-		unlink(argv[1]);
-		r = fd = libbus1_listen(argv[1], 0666);
+	peer = libbus1_open();
+	if (peer < 0) {
+		fprintf(stderr, "cannot open /dev/bus1: %s (modprobe bus1)\n",
+			strerror(-peer));
+		return 1;
 	}
+	unlink(argv[1]);
+	r = fd = libbus1_listen(argv[1], 0666);
 	if (r >= 0)
 		r = libbus1_server_new(&server, peer, fd, offer, given, NULL);
 
@@ -140,7 +143,8 @@ int main(int argc, char **argv)
 			r = serve(peer, &msg);
 	}
 	if (r < 0)
-		fprintf(stderr, "bus1-service: %s\n", strerror(-r));
+		fprintf(stderr, "bus1-service at %s: %s\n", argv[1],
+			strerror(-r));
 	printf("clients: %u, requests: %u, clients gone: %u\n", n_served,
 	       n_requests, n_gone);
 	libbus1_msg_deinit(&msg);

@@ -30,9 +30,13 @@ int main(int argc, char **argv)
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 
-	r = peer = libbus1_open();
-	if (r >= 0)
-		r = libbus1_connect(peer, argv[argc - 1], 10000, &publisher);
+	peer = libbus1_open();
+	if (peer < 0) {
+		fprintf(stderr, "cannot open /dev/bus1: %s (modprobe bus1)\n",
+			strerror(-peer));
+		return 1;
+	}
+	r = libbus1_connect(peer, argv[argc - 1], 10000, &publisher);
 	/* The subscription: a handle to a new node, where the ticks arrive. */
 	if (r >= 0)
 		r = libbus1_post(peer, publisher, NULL, 0, &ours, 1);
@@ -61,7 +65,8 @@ int main(int argc, char **argv)
 			kill(getpid(), SIGKILL);
 	}
 	if (r < 0)
-		fprintf(stderr, "bus1-subscriber: %s\n", strerror(-r));
+		fprintf(stderr, "bus1-subscriber of %s: %s\n", argv[argc - 1],
+			strerror(-r));
 	printf("%d ticks\n", n);
 	libbus1_msg_deinit(&msg);
 	return r < 0;

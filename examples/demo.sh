@@ -71,7 +71,7 @@ until_true 20 test -s "$dir/trace" || die "bus1-trace monitor does not start"
 
 bus1-service "$dir/service" >"$dir/service.log" &
 service=$!
-bus1-publisher "$dir/publisher" 4 1000 >"$dir/publisher.log" &
+bus1-publisher "$dir/publisher" 3 1000 >"$dir/publisher.log" &
 publisher=$!
 background="$service $publisher"
 until_true 10 test -S "$dir/service" -a -S "$dir/publisher" ||
@@ -79,13 +79,13 @@ until_true 10 test -S "$dir/service" -a -S "$dir/publisher" ||
 
 bus1-subscriber "$dir/publisher" >"$dir/subscriber.log" &
 subscriber=$!
-bus1-subscriber -k 2 "$dir/publisher" >"$dir/victim.log" &
+bus1-subscriber -k 1 "$dir/publisher" >"$dir/victim.log" &
 victim=$!
 background="$background $subscriber $victim"
 
 bus1-client "$dir/service" 2 >"$dir/client1.log"
 expect "the first client's status" $? 0
-bus1-client "$dir/service" 2 >"$dir/client2.log"
+bus1-client "$dir/service" 1 >"$dir/client2.log"
 expect "the second client's status" $? 0
 bus1-client -k "$dir/service" 1 >"$dir/client3.log" &
 mortal=$!
@@ -109,19 +109,22 @@ expect "the service's status" $? 0
 background=
 
 kill -INT $monitor
+(sleep 15; kill -KILL $monitor $tee) 2>/dev/null &
+watchdog=$!
 wait $monitor
 expect "the status of bus1-trace" $? 0
 monitor=
 wait $tee
+kill $watchdog
 
 expect "answers to the first client" "$(count '^REQUEST' client1.log)" 2
-expect "answers to the second client" "$(count '^REQUEST' client2.log)" 2
-expect "ticks at the subscriber" "$(count '^tick' subscriber.log)" 4
-expect "ticks at the one that died" "$(count '^tick' victim.log)" 2
+expect "answers to the second client" "$(count '^REQUEST' client2.log)" 1
+expect "ticks at the subscriber" "$(count '^tick' subscriber.log)" 3
+expect "ticks at the one that died" "$(count '^tick' victim.log)" 1
 expect "the service's account" "$(tail -n 1 "$dir/service.log")" \
-	"clients: 3, requests: 5, clients gone: 3"
+	"clients: 3, requests: 4, clients gone: 3"
 expect "the publisher's account" "$(tail -n 1 "$dir/publisher.log")" \
-	"ticks: 4, deliveries: 6, subscribers gone: 1"
+	"ticks: 3, deliveries: 4, subscribers gone: 1"
 for program in service client publisher subscri; do
 	[ "$(count bus1-$program trace)" -gt 0 ] ||
 		expect "bus1-$program in the trace" missing there

@@ -410,7 +410,7 @@ static int bus1_transfers_out(const struct bus1_recv_op *op, u64 ptr,
 /* Everything about the item that @op peeked at goes to user memory. */
 static int bus1_recv_out(struct bus1_recv_op *op,
 			 const struct bus1_cmd_recv *cmd,
-			 struct bus1_message *message, struct iov_iter *iter,
+			 struct bus1_message message, struct iov_iter iter,
 			 struct bus1_fault *fault)
 {
 	struct bus1_metadata metadata = {
@@ -420,22 +420,24 @@ static int bus1_recv_out(struct bus1_recv_op *op,
 	int r;
 
 	if (op->payload) {
-		r = bus1_payload_copy(op->payload, iter);
+		r = bus1_payload_copy(op->payload, &iter);
 		if (r)
 			return bus1_refuse(fault, r, r == -EINTR ?
 					   BUS1_CHECK_SIGNAL : BUS1_CHECK_IOVEC,
-					   message->n_data_vecs);
+					   message.n_data_vecs);
 	}
-	r = bus1_transfers_out(op, message->ptr_transfers, fault);
+	r = bus1_transfers_out(op, message.ptr_transfers, fault);
 	if (r)
 		return r;
-	message->type = op->type;
-	message->n_transfers = op->n_transfers;
-	message->n_data = op->n_data;
-	r = bus1_copy_out(cmd->ptr_message, message, sizeof(*message), fault);
+	r = bus1_copy_out(cmd->ptr_metadata, &metadata, sizeof(metadata),
+			  fault);
 	if (r)
 		return r;
-	return bus1_copy_out(cmd->ptr_metadata, &metadata, sizeof(metadata),
+	/* Last, so that after an error the caller finds it as it was. */
+	message.type = op->type;
+	message.n_transfers = op->n_transfers;
+	message.n_data = op->n_data;
+	return bus1_copy_out(cmd->ptr_message, &message, sizeof(message),
 			     fault);
 }
 
@@ -456,21 +458,23 @@ static int bus1_recv_room(const struct bus1_recv_op *op, u64 ptr,
 	return r;
 }
 
+/* With the turn: take the first item, and the next if that one vanishes. */
 static int bus1_recv_turn(struct bus1_recv_op *op,
 			  const struct bus1_cmd_recv *cmd,
-			  const struct bus1_message *room,
+			  const struct bus1_message *message,
 			  const struct iov_iter *data, struct bus1_fault *fault)
 {
-	struct bus1_message message;
-	struct iov_iter iter;
+	/* Of the room, what can be used. */
+	const u64 n_transfers = min_t(u64, message->n_transfers,
+				      BUS1_MAX_TRANSFERS);
+	const u64 n_data = min_t(u64, message->n_data, iov_iter_count(data));
 	int r;
 
-	do {
+	for (;;) {
 		r = bus1_recv_peek(op);
 		if (r)
 			return r;
-		if (op->n_transfers > room->n_transfers ||
-		    op->n_data > room->n_data)
+		if (op->n_transfers > n_transfers || op->n_data > n_data)
 			return bus1_recv_room(op, cmd->ptr_message, fault);
 
 		r = bus1_recv_reserve(op);
@@ -478,14 +482,18 @@ static int bus1_recv_turn(struct bus1_recv_op *op,
 			*fault = op->fault;
 			return r;
 		}
-		message = *room;
-		iter = *data;
-		r = bus1_recv_out(op, cmd, &message, &iter, fault);
+		r = bus1_recv_out(op, cmd, *message, *data, fault);
 		if (r)
 			return r;
-		r = bus1_recv_commit(op);
-	} while (r == -ESTALE);
-	return r;
+		if (!bus1_recv_commit(op))
+			return 0;
+
+		/* It was never there: so the caller's message says. */
+		r = bus1_copy_out(cmd->ptr_message, message, sizeof(*message),
+				  fault);
+		if (r)
+			return r;
+	}
 }
 
 static int bus1_ioctl_recv(struct bus1_peer *peer, u64 arg,
@@ -515,11 +523,6 @@ static int bus1_ioctl_recv(struct bus1_peer *peer, u64 arg,
 	r = bus1_import(ITER_DEST, &message, stack, &vecs, &iter, fault);
 	if (r)
 		return r;
-
-	/* Of the room, what can be used. */
-	message.n_transfers = min_t(u64, message.n_transfers,
-				    BUS1_MAX_TRANSFERS);
-	message.n_data = min_t(u64, message.n_data, iov_iter_count(&iter));
 
 	r = bus1_recv_begin(&op, peer);
 	if (r) {

@@ -90,8 +90,6 @@ static void *map(size_t size)
 	return p;
 }
 
-/* --- the churn ------------------------------------------------------------ */
-
 /* No errno that these calls cannot have, however they race. */
 static int fine(int r)
 {
@@ -322,8 +320,6 @@ static void *forker(void *arg)
 	}
 	return NULL;
 }
-
-/* --- the witnesses --------------------------------------------------------- */
 
 static __attribute__((format(printf, 2, 3))) void
 wrong(struct witness *w, const char *fmt, ...)
@@ -563,8 +559,6 @@ static void witness_judge(struct witness *w)
 	close(w->fd);
 }
 
-/* --- the crowd ------------------------------------------------------------- */
-
 static void *crowd_send(void *arg)
 {
 	uint64_t i;
@@ -617,8 +611,6 @@ static void crowd_start(void)
 	if (raw_node(crowd.to, crowd.from, &node, &crowd.handle))
 		bail_out("cannot make a node: %s", strerror(errno));
 }
-
-/* --- all of it ---------------------------------------------------------------- */
 
 static void join(pthread_t t, const char *who)
 {

@@ -223,8 +223,8 @@ static uint64_t o_known(const struct o_world *w, uint32_t tx)
 /* The object of a peer with this ID, made on request, else O_NONE. */
 static uint32_t o_find(struct o_world *w, uint16_t peer, uint64_t id, bool make)
 {
-	uint64_t h = (id * 0x9e3779b97f4a7c15 ^ peer * 0xbf58476d1ce4e5b9) >> 20;
-	uint32_t i = h & (w->max_obj - 1);
+	uint64_t h = id * 0x9e3779b97f4a7c15 ^ peer * 0xbf58476d1ce4e5b9;
+	uint32_t i = (h >> 20) & (w->max_obj - 1);
 	struct o_obj *o;
 
 	for (; w->obj[i].used; i = (i + 1) & (w->max_obj - 1))
@@ -444,8 +444,6 @@ static void o_ends(struct o_world *w)
 		}
 	}
 }
-
-/* --- who dropped the last handle ------------------------------------------ */
 
 /*
  * A call in [@b, @e] that dropped (@sure) or may have dropped a handle of

@@ -106,8 +106,6 @@ static uint32_t any_slot(struct actor *a)
 	return rnd(a, n_shared + (a->peer != O_NONE));
 }
 
-/* --- a call, and its record ---------------------------------------------- */
-
 static struct o_tx *begin(struct actor *a, uint8_t kind, uint32_t s)
 {
 	struct o_tx *x;
@@ -302,8 +300,6 @@ static void do_send(struct actor *a, uint32_t s, uint32_t n_dst,
 	}
 }
 
-/* --- what an actor does ----------------------------------------------------- */
-
 static void act_release(struct actor *a, uint32_t s, bool node)
 {
 	uint64_t ids[4];
@@ -403,8 +399,6 @@ static void *sender(void *arg)
 	}
 	return NULL;
 }
-
-/* --- receiving --------------------------------------------------------------- */
 
 static void saw_nothing(struct o_peer *p, uint64_t s, uint64_t t)
 {
@@ -534,8 +528,6 @@ static void *receiver(void *arg)
 		close(ep);
 	return NULL;
 }
-
-/* --- peers and processes that do not live long ------------------------------ */
 
 static void vol_lock(struct actor *a, bool lock)
 {

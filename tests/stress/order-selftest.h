@@ -467,8 +467,8 @@ static bool st_random(uint64_t *seed)
 
 	st_begin();
 	for (i = 0; i < 40; i++) {
-		uint64_t b = at - raw_rand(seed) % 8, e = at + 1 +
-						      raw_rand(seed) % 8;
+		uint64_t b = at - raw_rand(seed) % 8;
+		uint64_t e = at + 1 + raw_rand(seed) % 8;
 		uint32_t d = raw_rand(seed) % 3;
 		uint8_t two = raw_rand(seed) % 2;
 		uint32_t x = st_send(0, b, e, 1 + two, H(0, d),

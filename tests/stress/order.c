@@ -93,8 +93,6 @@ static void reap(struct actor *a, bool kill_it)
 	a->peer = O_NONE;
 }
 
-/* --- a round ------------------------------------------------------------------ */
-
 static void set_up(void)
 {
 	struct actor *a = &sh->actor[ACTORS - 1];

@@ -53,7 +53,8 @@ until_true()
 monitor_start()
 {
 	rm -f "$dir/out"
-	bus1-trace monitor "$@" >"$dir/out" 2>"$dir/err" &
+	# fd 3 is what load_wait holds open
+	bus1-trace monitor "$@" >"$dir/out" 2>"$dir/err" 3>&- &
 	monitor=$!
 	until_true test -s "$dir/out" -o -s "$dir/err"
 }

@@ -146,7 +146,7 @@ static void test_evil_server(enum evil how)
 	r = libbus1_connect(p, NAME, how == SILENT ? 300 : 20000, &handle);
 	ms = (b1_now() - start) / 1000000;
 	if (how == SILENT)
-		ok(ms >= 299 && ms < 3000, "evil: bounded (%llu ms)",
+		ok(ms >= 299 && ms < 10000, "evil: bounded (%llu ms)",
 		   (unsigned long long)ms);
 	pthread_join(t, NULL);
 	ok(r == evil_names[how].expected && (!r || handle == BUS1_INVALID),
@@ -179,7 +179,7 @@ static void test_deaf_server(void)
 	start = b1_now();
 	r = libbus1_connect(p, NAME, 200, &handle);
 	ms = (b1_now() - start) / 1000000;
-	ok(r == -ETIMEDOUT && ms >= 199 && ms < 3000,
+	ok(r == -ETIMEDOUT && ms >= 199 && ms < 10000,
 	   "deaf: never accepts (%llu ms)", (unsigned long long)ms);
 	listen(fd, 1);
 	for (i = 0; i < 8; i++)
@@ -187,7 +187,7 @@ static void test_deaf_server(void)
 	start = b1_now();
 	r = libbus1_connect(p, NAME, 200, &handle);
 	ms = (b1_now() - start) / 1000000;
-	ok(r == -ETIMEDOUT && ms >= 199 && ms < 3000,
+	ok(r == -ETIMEDOUT && ms >= 199 && ms < 10000,
 	   "deaf: its backlog is full (%llu ms)", (unsigned long long)ms);
 	for (i = 0; i < 8; i++)
 		close(fill[i]);

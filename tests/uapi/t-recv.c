@@ -133,10 +133,11 @@ static void expect_intact(const char *what)
 	struct b1_msg m;
 
 	ok(b1_hears_msg(a, node, "0123456789abcdef0123456789abcdef", 32, 2, &m) &&
-	   b1_says(a, m.t[0].id, "r") == 0 && b1_hears(a, node, "r") &&
+	   b1_says(a, m.t[0].id, "third") == 0 &&
 	   b1_drop(a, m.t[0].id) == 0 && b1_drop(a, m.t[1].id) == 0,
 	   "after %s the message is first, whole, with its handles", what);
-	ok(b1_hears(a, node, "second") && b1_empty(a), "and the second second");
+	ok(b1_hears(a, node, "second") && b1_hears(a, node, "third") &&
+	   b1_empty(a), "and the second second");
 }
 
 static void fill(void)

@@ -94,6 +94,8 @@ struct event_info {
 };
 
 extern const struct event_info event_info[EV_MAX];
+/* Whether it is the process behind arg[0] that acts. */
+bool event_is_own(const struct bus1_event *event);
 const char *symbol_tx(uint64_t v);
 const char *symbol_how(uint64_t v);
 const char *symbol_why(uint64_t v);

@@ -4,13 +4,12 @@
 #include "bus1-trace.h"
 
 /* A value that a newer module added has no name here: NULL. */
-#define SYMBOLS(function, ...)                                        \
-	const char *function(uint64_t v)                              \
-	{                                                             \
-		static const char *const names[] = { __VA_ARGS__ };   \
-                                                                      \
-		return v < sizeof(names) / sizeof(*names) ? names[v] : \
-							    NULL;     \
+#define SYMBOLS(name, ...)                                                \
+	const char *name(uint64_t v)                                      \
+	{                                                                 \
+		static const char *const words[] = { __VA_ARGS__ };       \
+		const size_t n = sizeof(words) / sizeof(*words);          \
+		return v < n ? words[v] : NULL;                           \
 	}
 
 SYMBOLS(symbol_tx, [BUS1_TX_TRANSFER] = "transfer",
@@ -93,3 +92,18 @@ const char *error_name(int error)
 		NUMBER("time")
 
 const struct event_info event_info[EV_MAX] = { BUS1_EVENTS(HEAD) };
+
+bool event_is_own(const struct bus1_event *event)
+{
+	switch (event->type) {
+	case EV_tx_commit:
+		/* closing and dropping are done by whoever comes last */
+		return event->arg[2] <= BUS1_TX_SEND;
+	case EV_peer_new:
+	case EV_msg_recv:
+	case EV_notify_recv:
+	case EV_op_fail:
+		return true;
+	}
+	return false;
+}

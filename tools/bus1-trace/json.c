@@ -54,14 +54,18 @@ void json_string(const char *s)
 	putchar('"');
 }
 
-static void json_peer(const char *role, uint64_t id)
+/* @i: the argument that is a peer */
+static void json_peer(const struct bus1_event *event, unsigned int i)
 {
-	const struct peer *peer = peers_find(id);
+	const char *role = event_info[event->type].field[i].name;
+	const struct peer *peer = peers_find(event->arg[i]);
+	bool own = !i && event_is_own(event);
 
-	if (!peer || !peer->has_name)
+	if (!own && (!peer || !peer->has_name))
 		return;
-	printf(",\"%s_pid\":%u,\"%s_comm\":", role, peer->pid, role);
-	json_string(peer->comm);
+	printf(",\"%s_pid\":%u,\"%s_comm\":", role,
+	       own ? event->pid : peer->pid, role);
+	json_string(own ? event->comm : peer->comm);
 }
 
 void json_event(const struct item *item)
@@ -93,9 +97,9 @@ void json_event(const struct item *item)
 		printf(",\"pid\":%u", event->pid);
 	printf(",\"tid\":%u,\"comm\":", event->tid);
 	json_string(event->comm);
-	json_peer(info->field[info->from].name, event->arg[info->from]);
+	json_peer(event, info->from);
 	if (info->to != info->from)
-		json_peer(info->field[info->to].name, event->arg[info->to]);
+		json_peer(event, info->to);
 	printf("}\n");
 }
 

@@ -233,7 +233,8 @@ static int report(const struct bus1_count *counts, uint64_t misses,
 			printf("%" PRIu64 " events came too late to be shown in order.\n",
 			       order.late);
 		if (lost || broken)
-			printf("LOST: at least %" PRIu64 " events are not shown; a larger --ring-size or a filter helps.\n",
+			printf("LOST: at least %" PRIu64
+			       " events. A larger --ring-size or a filter helps.\n",
 			       lost);
 	}
 	return lost || broken ? EXIT_LOST : EXIT_OK;
@@ -307,16 +308,17 @@ static void help(void)
 {
 	printf("Usage: bus1-trace monitor [OPTION]...\n"
 	       "Show every transaction as it commits and every receipt.\n\n"
-	       "  -p, --pid PID        of process PID, or of a peer it opened, holds or used\n"
-	       "  -u, --uid UID        of a peer accounted to user UID\n"
-	       "      --peer ID        of peer ID\n"
-	       "                       An event passes if either side does; of several\n"
-	       "                       filters it has to pass all.\n"
+	       "  -p, --pid PID        what process PID does, and what concerns a peer it\n"
+	       "                       opened, holds or used\n"
+	       "  -u, --uid UID        what concerns a peer accounted to user UID\n"
+	       "      --peer ID        what concerns peer ID\n"
+	       "                       Sender or receiver has to fit; of several filters,\n"
+	       "                       all have to.\n"
 	       "  -d, --duration SEC   end after SEC seconds\n"
 	       "  -T, --timestamp      begin each row with the time of day\n"
 	       "      --json           one JSON object a line\n"
-	       "      --ring-size N    bytes, or with suffix K or M, between BPF and this\n"
-	       "                       program (8M)\n"
+	       "      --ring-size N    bytes between kernel and this program, also with\n"
+	       "                       suffix K or M (8M)\n"
 	       "      --raw-tp         use raw tracepoints also where the module has BTF\n"
 	       "  -v, --verbose        show what libbpf says\n"
 	       "  -h, --help           this text\n\n"

@@ -47,20 +47,8 @@ void peers_learn(const struct bus1_event *event)
 {
 	struct peer *peer;
 
-	switch (event->type) {
-	case EV_tx_commit:
-		/* closing and dropping are done by whoever comes last */
-		if (event->arg[2] > BUS1_TX_SEND)
-			return;
-		break;
-	case EV_peer_new:
-	case EV_msg_recv:
-	case EV_notify_recv:
-	case EV_op_fail:
-		break;
-	default:
+	if (!event_is_own(event))
 		return;
-	}
 	peer = peers_get(event->arg[0]);
 	peer->pid = event->pid;
 	memcpy(peer->comm, event->comm, sizeof(peer->comm));

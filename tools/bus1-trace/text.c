@@ -205,10 +205,10 @@ static const char *event_color(const struct bus1_event *event)
 static void say_commit(struct row *row, const struct item *item)
 {
 	const __u64 *a = item->event.arg;
-	bool own = a[2] <= BUS1_TX_SEND;
 
 	row->latency = a[6] ? a[7] - a[6] : 0;
-	set_peer(&row->from, a[0], own ? &item->event : NULL, 0);
+	set_peer(&row->from, a[0],
+		 event_is_own(&item->event) ? &item->event : NULL, 0);
 	if (item->fold.receiver)
 		set_peer(&row->to, item->fold.receiver, NULL,
 			 a[3] > 1 ? a[3] - 1 : 0);
