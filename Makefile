@@ -30,6 +30,7 @@ TESTS_32 := $(call programs,$(filter %32.c,$(TEST_SRC)))
 TESTS := $(call programs,$(filter-out %32.c,$(TEST_SRC)))
 STRESS := $(call programs,$(wildcard tests/stress/*.c))
 TRACE_TESTS := $(call programs,$(wildcard tests/trace/*.c))
+BENCH := $(call programs,$(wildcard tests/bench/*.c))
 LIBS := build/lib/libbus1.so build/lib/libbus1.a
 TOOLS := $(if $(TRACE_OBJ),build/bin/bus1-trace)
 MODULES := $(KERNELS:%=build/kmod/%/bus1.ko)
@@ -58,7 +59,7 @@ modules: $(MODULES)
 lib: $(LIBS)
 tools: $(TOOLS)
 examples: $(EXAMPLES)
-tests: $(TESTS) $(TESTS_32) $(STRESS) $(TRACE_TESTS)
+tests: $(TESTS) $(TESTS_32) $(STRESS) $(TRACE_TESTS) $(BENCH)
 man: $(MAN)
 
 # Whatever runs a compiler waits for this; it takes no time when all is there.
@@ -122,7 +123,8 @@ $(EXAMPLES): build/bin/%: build/obj/examples/%.o build/lib/libbus1.a
 $(TESTS): build/bin/%: build/obj/tests/uapi/%.o build/lib/libbus1.a
 $(STRESS): build/bin/%: build/obj/tests/stress/%.o build/lib/libbus1.a
 $(TRACE_TESTS): build/bin/%: build/obj/tests/trace/%.o build/lib/libbus1.a
-$(EXAMPLES) $(TESTS) $(STRESS) $(TRACE_TESTS):
+$(BENCH): build/bin/%: build/obj/tests/bench/%.o build/lib/libbus1.a
+$(EXAMPLES) $(TESTS) $(STRESS) $(TRACE_TESTS) $(BENCH):
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -pthread
 
@@ -137,7 +139,7 @@ build/man/%: man/%.rst | deps
 	rst2man $< $@
 
 .PHONY: demo
-demo: all
+demo: build/kmod/6.1/bus1.ko lib tools examples
 	tests/vm/run --smp 2 -- demo.sh
 
 .PHONY: check

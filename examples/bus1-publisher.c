@@ -34,12 +34,10 @@ static int offer(void *userdata, const struct libbus1_cred *cred, uint64_t *out)
 
 static void subscribe(int peer, const struct libbus1_msg *msg)
 {
-	if (msg->n_handles == 1 && n_subscribers < MAX_SUBSCRIBERS) {
+	if (msg->n_handles == 1 && n_subscribers < MAX_SUBSCRIBERS)
 		subscribers[n_subscribers++] = msg->handles[0];
-		printf("a subscriber has come\n");
-	} else if (msg->n_handles) {
+	else if (msg->n_handles)
 		libbus1_release(peer, msg->handles, msg->n_handles);
-	}
 }
 
 static void forget(uint64_t id)
@@ -48,11 +46,10 @@ static void forget(uint64_t id)
 
 	for (i = 0; i < n_subscribers && subscribers[i] != id; i++)
 		;
-	if (i == n_subscribers)
-		return;
-	subscribers[i] = subscribers[--n_subscribers];
-	n_gone++;
-	printf("a subscriber is gone\n");
+	if (i < n_subscribers) {
+		subscribers[i] = subscribers[--n_subscribers];
+		n_gone++;
+	}
 }
 
 static int receive(int peer, struct libbus1_msg *msg)
@@ -113,7 +110,6 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	every = atoi(argv[3]);
-	setvbuf(stdout, NULL, _IOLBF, 0);
 
 	peer = libbus1_open();
 	if (peer < 0) {

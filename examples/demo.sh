@@ -133,8 +133,8 @@ done
 echo
 echo "service:    $(tail -n 1 "$dir/service.log")"
 echo "publisher:  $(tail -n 1 "$dir/publisher.log")"
-echo "killed:     client $mortal and subscriber $victim, both noticed"
 if [ $failed = 0 ]; then
+	echo "killed:     client $mortal and subscriber $victim, both noticed"
 	echo "demo:       all went well"
 else
 	echo "demo:       FAILED, see above"

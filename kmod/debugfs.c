@@ -33,6 +33,7 @@ struct bus1_snapshot_entry {
  * struct bus1_snapshot - a reader of the file
  * @peer:      whose block is printed, referenced; NULL before the first
  * @pos:       the line that comes next
+ * @error:     why its block cannot be had, negative errno
  * @at:        in the block: 0 is the line of the peer, then @entries
  * @n:         lines after the first
  * @entries:   the peer's table
@@ -44,6 +45,7 @@ struct bus1_snapshot_entry {
 struct bus1_snapshot {
 	struct bus1_peer *peer;
 	loff_t pos;
+	int error;
 	size_t at;
 	size_t n;
 	struct bus1_snapshot_entry *entries;
@@ -132,14 +134,13 @@ static int bus1_snapshot_take(struct bus1_snapshot *snap)
 static void *bus1_snapshot_next(struct bus1_snapshot *snap)
 {
 	u64 id = snap->peer ? snap->peer->id + 1 : 0;
-	int r;
 
 	bus1_snapshot_clear(snap);
 	snap->peer = bus1_peer_next(id);
 	if (!snap->peer)
 		return NULL;
-	r = bus1_snapshot_take(snap);
-	return r ? ERR_PTR(r) : snap;
+	snap->error = bus1_snapshot_take(snap);
+	return snap->error ? ERR_PTR(snap->error) : snap;
 }
 
 static void *bus1_objects_start(struct seq_file *m, loff_t *pos)
@@ -154,6 +155,9 @@ static void *bus1_objects_start(struct seq_file *m, loff_t *pos)
 	/* seq_file only ever goes on from where it was, or from 0. */
 	if (*pos != snap->pos)
 		return NULL;
+	/* What next said may have been lost on what fitted before it. */
+	if (snap->error)
+		return ERR_PTR(snap->error);
 	return snap->peer ? snap : NULL;
 }
 

@@ -22,12 +22,13 @@
  *   xa_lock of peer->ids    each access to the table. Inside, a handle found is
  *                 alive: it may be held.
  *   node->lock    the list of the node's handles, and node->dead. A leaf.
+ *   xa_lock of the open peers, and of the users    their registries. Leaves.
  *
  * Counts:
  *
  *   handle->holds who keeps the handle alive: its table (or, in flight, its
  *                 message) and running calls that looked it up. With the last
- *                 one the handle leaves its node (bus1_handle_drop()).
+ *                 one the handle leaves its node (bus1_handle_unhold()).
  *   node->n_handles   live handles, those in flight included, and whoever is
  *                 about to make the first. With the last one HANDLE_RELEASE is
  *                 sent. It never rises again: only from a live handle, or by
@@ -51,6 +52,7 @@
 #include <linux/xarray.h>
 
 #include "bus1.h"
+#include "compat.h"
 #include "trace_abi.h"
 
 struct seq_file;
@@ -171,7 +173,7 @@ struct bus1_msg {
 /**
  * struct bus1_node - the receiving end
  * @item:      HANDLE_RELEASE; item.peer is the owner, referenced
- * @ref:       the table, each handle, the queued @item
+ * @ref:       the table, each handle, the queued @item, a call that made it
  * @n_handles: live handles
  * @id:        constant
  * @created:   coarse CLOCK_MONOTONIC ns. Constant
@@ -204,7 +206,7 @@ struct bus1_node {
  * @node:       referenced. Constant
  * @node_entry: in node->handles, or empty. Under node->lock
  * @released:   its ID is gone. Written under peer->lock; a hint elsewhere
- * @how:        BUS1_HOW_*. This and all below constant once it has its ID
+ * @how:        BUS1_HOW_*. This and all below set with the ID, then constant
  * @index:      the message that brought it, or 0
  * @slot:       where in the message or the TRANSFER
  * @from:       peer of the transaction that brought it
@@ -232,7 +234,8 @@ struct bus1_handle {
 /**
  * struct bus1_peer - a queue, and a table of nodes and handles
  * @id:       never used twice while the module is loaded. Constant
- * @ref:      memory: the descriptor, each node, each handle
+ * @ref:      memory: the descriptor, each node, each handle, who looks from
+ *            outside
  * @cred:     of the opener. Constant
  * @user:     who pays. Constant
  * @charge:   the peer itself
@@ -316,6 +319,7 @@ struct bus1_item *bus1_peer_find(struct bus1_peer *peer, u64 id);
 struct bus1_handle *bus1_peer_hold(struct bus1_peer *peer, u64 id);
 void bus1_peer_install(struct bus1_peer *peer, u64 id, struct bus1_item *item);
 void bus1_peer_erase(struct bus1_peer *peer, u64 id, struct bus1_item *item);
+void bus1_peer_exit(void);
 void bus1_peer_trace_release(struct bus1_item *item, u64 tx, u32 why);
 void bus1_peer_show(struct bus1_peer *peer, struct seq_file *m);
 

@@ -10,7 +10,6 @@
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
-#include "compat.h"
 #include "internal.h"
 #include "trace.h"
 

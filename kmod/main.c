@@ -23,6 +23,7 @@ static void __exit bus1_exit(void)
 {
 	bus1_cdev_exit();
 	bus1_debugfs_exit();
+	bus1_peer_exit();
 	bus1_acct_exit();
 }
 

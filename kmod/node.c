@@ -88,7 +88,7 @@ void bus1_node_drop(struct bus1_node *node, struct bus1_tx *tx)
  * From here on no handle is listed: whoever makes one sees that the node is
  * dead and notifies its owner himself. To catch the messages that are being
  * linked at this moment the caller needs a full barrier next, and then a look
- * at the incoming list; see bus1_tx_commit() for the other side.
+ * at the queue (bus1_tx_settle() is the other side); unless no handle is left.
  */
 void bus1_node_kill(struct bus1_node *node)
 {
@@ -102,7 +102,7 @@ void bus1_node_kill(struct bus1_node *node)
  * @node: a dead node
  * @tx:   gets the notifications
  *
- * A handle leaves the list here or in bus1_handle_drop(), whichever is first.
+ * A handle leaves the list here or in bus1_handle_unhold(), whichever is first.
  */
 void bus1_node_detach(struct bus1_node *node, struct bus1_tx *tx)
 {

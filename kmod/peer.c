@@ -73,12 +73,16 @@ struct bus1_peer *bus1_peer_get(struct bus1_peer *peer)
  */
 void bus1_peer_put(struct bus1_peer *peer)
 {
+	unsigned long index = 0;
+
 	if (!refcount_dec_and_test(&peer->ref))
 		return;
 
-	WARN_ON_ONCE(!xa_empty(&peer->ids));
+	WARN_ON_ONCE(xa_find(&peer->ids, &index, ULONG_MAX, XA_PRESENT));
 	WARN_ON_ONCE(!list_empty(&peer->data.leftovers));
 	WARN_ON_ONCE(!list_empty(&peer->data.ready));
+	/* Where a place could not be reserved, an empty branch may be left. */
+	xa_destroy(&peer->ids);
 	bus1_charge_return(&peer->charge);
 	bus1_user_put(peer->user);
 	put_cred(peer->cred);
@@ -193,7 +197,14 @@ void bus1_peer_erase(struct bus1_peer *peer, u64 id, struct bus1_item *item)
 	WARN_ON_ONCE(xa_erase(&peer->ids, id >> 1) != item);
 }
 
-/* Of a dead node of ours: what is queued for it, or because of it. */
+/* No peer is open any more; an open that found no memory may have left some. */
+void bus1_peer_exit(void)
+{
+	WARN_ON_ONCE(bus1_peer_next(0));
+	xa_destroy(&bus1_peers);
+}
+
+/* Of a dead node of ours: what is queued for it. */
 static void bus1_peer_discard(struct bus1_node *node, struct bus1_tx *tx)
 {
 	struct bus1_msg *message, *tmp;
@@ -310,10 +321,12 @@ int bus1_peer_release(struct bus1_peer *peer, u64 *ids, size_t n,
 			bus1_node_kill(bus1_item_node(item));
 		else
 			WRITE_ONCE(bus1_item_handle(item)->released, true);
+		cond_resched();
 	}
 	/*
-	 * Death first, then the look at the queue; a sender links first and
-	 * then looks for death (bus1_tx_settle()). One of the two discards.
+	 * Death first, then the look at the queue; a sender links and publishes
+	 * first and then looks for death (bus1_tx_settle()). One of the two
+	 * discards. Litmus: link-dead, publish-dead.
 	 */
 	smp_mb();
 	bus1_queue_refresh(peer);
@@ -331,8 +344,10 @@ int bus1_peer_release(struct bus1_peer *peer, u64 *ids, size_t n,
 	}
 	mutex_unlock(&peer->lock);
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		bus1_peer_forget(bus1_peer_id_item(ids[i]), &tx);
+		cond_resched();
+	}
 	bus1_tx_commit(&tx);
 	return 0;
 }
@@ -395,8 +410,9 @@ EXPORT_SYMBOL_GPL(bus1_peer_close);
  * bus1_peer_readable() - would RECV return something other than EAGAIN?
  * @peer: the peer
  *
- * Whoever sleeps on bus1_peer_waitq() puts himself on it, has a full barrier,
- * and then asks.
+ * To wait for it: put an entry with woken_wake_function() on bus1_peer_waitq(),
+ * then ask, and sleep by wait_woken() if the answer was no. This may sleep
+ * itself, so wait_event() will not do.
  */
 bool bus1_peer_readable(struct bus1_peer *peer)
 {

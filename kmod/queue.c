@@ -39,8 +39,9 @@ void bus1_queue_init(struct bus1_peer *peer)
  * @item: the head; with it goes one reference of each item of the group
  *
  * llist_add(), but for the seal. The successful cmpxchg is a full barrier. It
- * releases the items to the xchg in bus1_queue_freeze(), and it orders the
- * link before the sender's look at node->dead.
+ * releases the items to the xchg in bus1_queue_refresh() and bus1_queue_seal(),
+ * and it orders the link before the sender's look at node->dead. Litmus:
+ * link-dead.
  *
  * Return: false if the receiver is closed; nothing is linked then.
  */
@@ -57,16 +58,17 @@ bool bus1_queue_link(struct bus1_item *item)
 	return true;
 }
 
+/* What was linked, newest first, goes behind the leftovers, oldest first. */
 static void bus1_queue_append(struct bus1_peer *peer, struct llist_node *link)
 {
+	struct list_head *behind = peer->data.leftovers.prev;
 	struct bus1_item *item;
 
-	/* Oldest first. */
-	link = llist_reverse_order(link);
 	while (link) {
 		item = llist_entry(link, struct bus1_item, link);
 		link = link->next;
-		list_add_tail(&item->entry, &peer->data.leftovers);
+		list_add(&item->entry, behind);
+		cond_resched();
 	}
 }
 
@@ -114,8 +116,8 @@ void bus1_queue_unready(struct bus1_item *item)
 
 /*
  * A published item becomes ready, unless what it speaks of is gone. A message
- * to a released node is only dropped here: it was linked after the release
- * looked, so its sender sees the dead node and discards it.
+ * to a released node is only dropped here: it was not published yet when the
+ * release looked, so its sender sees the dead node and discards it.
  */
 static void bus1_queue_judge(struct bus1_item *item)
 {
@@ -152,6 +154,10 @@ void bus1_queue_refresh(struct bus1_peer *peer)
 
 	lockdep_assert_held(&peer->lock);
 
+	/* Closed: whoever still looks, from outside, finds nothing. */
+	if (READ_ONCE(peer->incoming.first) == BUS1_SEALED)
+		return;
+
 	/* The freeze: an xchg. Pairs with the cmpxchg in bus1_queue_link(). */
 	bus1_queue_append(peer, llist_del_all(&peer->incoming));
 	list_for_each_entry_safe(head, tmp, &peer->data.leftovers, entry) {
@@ -169,10 +175,10 @@ void bus1_queue_refresh(struct bus1_peer *peer)
 			next = item->next;
 			last = item->last;
 			bus1_queue_judge(item);
+			cond_resched();
 		}
 		if (lead && lead != head)
 			bus1_item_put(lead);
-		cond_resched();
 	}
 }
 
@@ -221,7 +227,7 @@ void bus1_queue_seal(struct bus1_peer *peer, struct bus1_tx *tx)
 	}
 
 	/*
-	 * A full barrier: whoever links before it is found here; whoever comes
+	 * One atomic: whoever links before it is found here, whoever comes
 	 * after it is refused.
 	 */
 	bus1_queue_append(peer, xchg(&peer->incoming.first, BUS1_SEALED));
@@ -232,9 +238,9 @@ void bus1_queue_seal(struct bus1_peer *peer, struct bus1_tx *tx)
 			next = item->next;
 			last = item->last;
 			bus1_queue_abandon(item, tx);
+			cond_resched();
 		}
 		if (lead && lead != head)
 			bus1_item_put(lead);
-		cond_resched();
 	}
 }

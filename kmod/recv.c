@@ -23,7 +23,7 @@ int bus1_recv_begin(struct bus1_recv_op *op, struct bus1_peer *peer)
 EXPORT_SYMBOL_GPL(bus1_recv_begin);
 
 /* Whatever the last peek found is not wanted any more. */
-static void bus1_recv_forget(struct bus1_recv_op *op)
+static void bus1_recv_reset(struct bus1_recv_op *op)
 {
 	if (op->reserved)
 		bus1_peer_unreserve(op->peer, op->n_transfers, op->first_id);
@@ -46,7 +46,7 @@ int bus1_recv_peek(struct bus1_recv_op *op)
 	struct bus1_msg *message;
 	struct bus1_item *item;
 
-	bus1_recv_forget(op);
+	bus1_recv_reset(op);
 
 	mutex_lock(&peer->lock);
 	item = bus1_queue_first(peer);
@@ -114,6 +114,11 @@ static void bus1_recv_install(struct bus1_recv_op *op,
 	for (i = 0; i < message->n_handles; i++) {
 		handle = message->handles[i];
 		message->handles[i] = NULL;
+		handle->how = BUS1_HOW_MESSAGE;
+		handle->index = message->index;
+		handle->slot = i;
+		handle->from = message->item.tx_peer;
+		handle->from_tx = message->item.tx;
 		if (!bus1_handle_install(handle, op->first_id + 2 * i)) {
 			bus1_handle_get(handle);
 			handle->item.tx_peer = message->item.tx_peer;
@@ -133,7 +138,8 @@ static void bus1_recv_install(struct bus1_recv_op *op,
  * bus1_recv_commit() - RECV, take what was peeked at
  * @op: the operation, after a reserve
  *
- * Return: 0; or ESTALE if it vanished, so that the caller peeks again.
+ * Return: 0; ESTALE if it vanished, so that the caller peeks again; or EINVAL if
+ * the caller forgot the reserve.
  */
 int bus1_recv_commit(struct bus1_recv_op *op)
 {
@@ -143,6 +149,9 @@ int bus1_recv_commit(struct bus1_recv_op *op)
 	struct bus1_handle *handle;
 	struct bus1_node *node;
 	struct bus1_tx tx;
+
+	if (WARN_ON_ONCE(op->n_transfers && !op->reserved))
+		return -EINVAL;
 
 	mutex_lock(&peer->lock);
 	if (!item->ready) {
@@ -193,7 +202,7 @@ EXPORT_SYMBOL_GPL(bus1_recv_commit);
  */
 void bus1_recv_end(struct bus1_recv_op *op)
 {
-	bus1_recv_forget(op);
+	bus1_recv_reset(op);
 	mutex_unlock(&op->peer->turn);
 }
 EXPORT_SYMBOL_GPL(bus1_recv_end);

@@ -54,10 +54,6 @@ static int bus1_send_msg(struct bus1_send_op *op, u32 index,
 					 message->item.peer);
 		if (!handle)
 			goto err_memory;
-		handle->how = BUS1_HOW_MESSAGE;
-		handle->index = index;
-		handle->slot = i;
-		handle->from = op->peer->id;
 		message->handles[i] = handle;
 		if (fatal_signal_pending(current))
 			return bus1_refuse(&op->fault, -EINTR,
@@ -136,11 +132,12 @@ static void bus1_send_trace_dead(struct bus1_send_op *op)
 {
 	struct bus1_msg *message;
 	struct bus1_node *node;
-	u32 i = 0;
+	u32 i;
 
 	message = list_first_entry(&op->tx.items, struct bus1_msg,
 				   item.entry);
 	for (i = 0; i < op->n_dests; i++) {
+		cond_resched();
 		if (!list_entry_is_head(message, &op->tx.items, item.entry) &&
 		    message->index == i) {
 			message = list_next_entry(message, item.entry);
@@ -160,19 +157,12 @@ static void bus1_send_trace_dead(struct bus1_send_op *op)
  */
 void bus1_send_commit(struct bus1_send_op *op)
 {
-	struct bus1_msg *message;
-	u32 i;
-
 	bus1_tx_draw(&op->tx);
 	if (op->sources.n_created) {
 		mutex_lock(&op->peer->lock);
 		bus1_sources_install(&op->sources);
 		mutex_unlock(&op->peer->lock);
 	}
-	if (op->sources.n)
-		list_for_each_entry(message, &op->tx.items, item.entry)
-			for (i = 0; i < message->n_handles; i++)
-				message->handles[i]->from_tx = op->tx.seq;
 	if (trace_msg_discard_enabled() && op->tx.n_messages < op->n_dests)
 		bus1_send_trace_dead(op);
 

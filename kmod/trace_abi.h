@@ -13,12 +13,15 @@
 #define BUS1_TRACE_SCHEMA_MAJOR 1
 #define BUS1_TRACE_SCHEMA_MINOR 0
 
-/* tx_begin.kind, tx_commit.kind: what made the transaction */
+/* tx_begin.kind, tx_commit.kind: what made the transaction; RECV makes none */
 #define BUS1_TX_TRANSFER 0
 #define BUS1_TX_RELEASE 1
 #define BUS1_TX_SEND 2
 #define BUS1_TX_CLOSE 4
-/* a handle outlived its RELEASE inside a running call, and went with it */
+/*
+ * What a running call lets go: handles that were released while it held them,
+ * and those in messages that came too late.
+ */
 #define BUS1_TX_DROP 5
 
 /* handle_new.how */

@@ -208,15 +208,14 @@ int bus1_transfer_prepare(struct bus1_transfer_op *op, struct bus1_peer *from,
 	if (r)
 		goto err_abort;
 
-	r = bus1_refuse(&op->fault, -ENOMEM, BUS1_CHECK_MEMORY, 0);
 	op->handles = kvcalloc(n, sizeof(*op->handles), BUS1_GFP);
 	if (!op->handles)
-		goto err_abort;
+		goto err_memory;
 
 	for (i = 0; i < n; i++) {
 		handle = bus1_handle_new(op->sources.array[i].node, to);
 		if (!handle)
-			goto err_abort;
+			goto err_memory;
 		handle->how = op->sources.array[i].handle ?
 			      BUS1_HOW_TRANSFERRED : BUS1_HOW_CREATED;
 		handle->slot = i;
@@ -243,6 +242,8 @@ int bus1_transfer_prepare(struct bus1_transfer_op *op, struct bus1_peer *from,
 	}
 	return 0;
 
+err_memory:
+	r = bus1_refuse(&op->fault, -ENOMEM, BUS1_CHECK_MEMORY, 0);
 err_abort:
 	bus1_transfer_abort(op);
 	return r;

@@ -84,7 +84,8 @@ static u64 bus1_tx_time(void)
 
 /*
  * Pairs with the barrier between going to sleep and the look at the queue, in
- * bus1_poll(): either the sleeper is seen here, or he sees the item.
+ * bus1_poll(): either the sleeper is seen here, or he sees the item. Litmus:
+ * link-dead, publish-dead, with the sleeper in the place of the dead node.
  */
 static void bus1_tx_wake(struct bus1_peer *peer)
 {
@@ -94,8 +95,8 @@ static void bus1_tx_wake(struct bus1_peer *peer)
 }
 
 /* Sort by receiver, and chain; returns the first item, or NULL. */
-static struct bus1_item *bus1_tx_seal(struct bus1_tx *tx, u64 time,
-				      u32 *n_receivers)
+static struct bus1_item *bus1_tx_chain(struct bus1_tx *tx, u64 time,
+				       u32 *n_receivers)
 {
 	struct bus1_item *item, *head = NULL, *prev = NULL;
 
@@ -132,6 +133,7 @@ static void bus1_tx_link(struct bus1_item *head, struct bus1_item *lead)
 	bool linked, last;
 
 	while (item) {
+		/* Of the lead's own group the queue's reference is enough. */
 		item->lead = lead;
 		if (lead && lead != item)
 			bus1_item_get(lead);
@@ -142,15 +144,15 @@ static void bus1_tx_link(struct bus1_item *head, struct bus1_item *lead)
 			last = item->last;
 			if (!linked)
 				item->refused = true;
+			cond_resched();
 		}
-		cond_resched();
 	}
 }
 
 /*
  * After publication. Messages that came too late are discarded here: their node
- * died, and whoever killed it looked at the queue before the link. The handles
- * held by the caller keep nodes and receivers in memory.
+ * died, and whoever killed it looked at the queue before they were published.
+ * The handles held by the caller keep nodes and receivers in memory.
  */
 static void bus1_tx_settle(struct bus1_item *head, struct bus1_tx *tx)
 {
@@ -185,7 +187,7 @@ static void bus1_tx_settle(struct bus1_item *head, struct bus1_tx *tx)
  * @tx: the transaction; for each destination of a message the caller holds a
  *	handle until this returns
  *
- * Never fails, allocates nothing, takes no lock that a receiver holds. What the
+ * Never fails, allocates nothing, takes no mutex of a receiver. What the
  * transaction itself drops (handles in messages to nodes that died meanwhile)
  * is left in @tx, as the start of a follow-up: the caller adds the handles he
  * held, and commits once more. That one is a transaction of its own, because a
@@ -203,14 +205,17 @@ void bus1_tx_commit(struct bus1_tx *tx)
 
 	bus1_tx_draw(tx);
 	begun = bus1_tx_time();
-	head = bus1_tx_seal(tx, begun, &n_receivers);
+	head = bus1_tx_chain(tx, begun, &n_receivers);
 	lead = n_receivers > 1 ? head : NULL;
 
 	trace_tx_begin(peer, tx->seq, tx->kind, n_receivers, tx->n_messages,
 		       tx->n_notifications, begun);
-	if (trace_msg_send_enabled() || trace_notify_send_enabled())
-		for (item = head; item; item = item->next)
+	if (trace_msg_send_enabled() || trace_notify_send_enabled()) {
+		for (item = head; item; item = item->next) {
 			bus1_trace_send(item);
+			cond_resched();
+		}
+	}
 
 	bus1_tx_link(head, lead);
 	if (lead) {
@@ -224,7 +229,7 @@ void bus1_tx_commit(struct bus1_tx *tx)
 		 * whatever way others learn of it, and before the look at
 		 * node->dead (the other side is bus1_peer_release()). A link
 		 * that is a publication is a full barrier itself. Litmus:
-		 * side-channel-mb.
+		 * side-channel-mb, publish-dead.
 		 */
 		smp_mb();
 	}

@@ -316,7 +316,7 @@ static int serve(struct libbus1_server *s, unsigned int i)
 			r = give(s, &c, fd, &reply.handle);
 		reply.status = r;
 	}
-	/* Who is not there to take it, or has filled the socket, goes without */
+	/* Whoever is not there to take it goes without. */
 	send(c.fd, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
 	conn_drop(s, i);
 	return !reply.status;

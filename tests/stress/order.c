@@ -158,7 +158,7 @@ static void run(uint64_t until, uint32_t first_kid, uint32_t n_kids)
 		was = w->n_tx;
 		if (now_ms() - moved > HANG_MS)
 			bail_out("nothing moves any more");
-		if (!n_kids || flag(&sh->stop))
+		if (!n_kids || flag(&sh->stop) || !chance(a, 25))
 			continue;
 		i = rnd(a, n_kids);
 		reap(&sh->actor[first_kid + i], true);

@@ -3,7 +3,7 @@
 #define _TESTS_BOOTSTRAP_H
 
 /*
- * DOC: both ends of libbus1's bootstrap by hand, for hostile clients and servers
+ * DOC: both ends of libbus1's bootstrap by hand, to be hostile with
  */
 #include <bus1/bus1.h>
 #include <dirent.h>
@@ -90,8 +90,8 @@ static inline int dial(const char *name)
 }
 
 /* Send a record with any number of descriptors. */
-static inline ssize_t say(int fd, const void *data, size_t size, const int *rights,
-		   size_t n)
+static inline ssize_t say(int fd, const void *data, size_t size,
+			  const int *rights, size_t n)
 {
 	static union {
 		char buffer[CMSG_SPACE(253 * sizeof(int))];

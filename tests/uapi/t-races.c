@@ -23,9 +23,10 @@ static void wait_for(_Atomic unsigned int *v, unsigned int want)
 {
 	unsigned int spins = 0;
 
+	/* Sleeping lets an emulated processor's host run the other one. */
 	while (atomic_load(v) != want)
-		if (++spins > 1000)
-			sched_yield();
+		if (++spins > 500)
+			usleep(10);
 }
 
 /* Each of the two on a processor of its own, where there are two. */
@@ -58,6 +59,16 @@ static void *other_thread(void *arg)
 		other_result = other_fn();
 		atomic_store(&finished, turn);
 	}
+}
+
+/* As many rounds as asked for, but only one second of them. */
+static bool enough(unsigned int i, unsigned int rounds)
+{
+	static uint64_t until;
+
+	if (i == 0)
+		until = b1_now() + 1000000000ull;
+	return i && (i >= rounds || b1_now() > until);
 }
 
 /* Run @here in this thread and @there in the other; the results of both. */
@@ -141,7 +152,7 @@ static void test_double_release(unsigned int rounds)
 
 	a = b1_open();
 	b = b1_open();
-	for (i = 0; i < rounds; i++) {
+	for (i = 0; !enough(i, rounds); i++) {
 		node = b1_node_to(a, b, &handle);
 		n2 = b1_node_to(a, b, &h2);
 		r = race(drop_handle, drop_handle, &s);
@@ -158,7 +169,7 @@ static void test_double_release(unsigned int rounds)
 		good += r + s == EBADRQC && b1_node_gone(b, handle) &&
 			b1_empty(b);
 	}
-	ok(good == 4 * rounds, "D05: two threads release the same: one wins (%u)",
+	ok(good == 4 * i, "D05: two threads release the same: one wins (%u)",
 	   good);
 	close(a);
 	close(b);
@@ -172,12 +183,12 @@ static void test_both_ends(unsigned int rounds)
 
 	a = b1_open();
 	b = b1_open();
-	for (i = 0; i < rounds; i++) {
+	for (i = 0; !enough(i, rounds); i++) {
 		node = b1_node_to(a, b, &handle);
 		r = race(drop_handle, drop_node, &s);
 		good += !r && !s && b1_empty(a) && b1_empty(b);
 	}
-	ok(good == rounds && !b1_count(a, "bus1-nodes") &&
+	ok(good == i && !b1_count(a, "bus1-nodes") &&
 	   !b1_count(b, "bus1-handles"),
 	   "D16: node and handle released at once: nobody hears (%u)", good);
 	close(a);
@@ -191,8 +202,9 @@ static void test_send_release(unsigned int rounds)
 
 	a = b1_open();
 	b = b1_open();
-	for (i = 0; i < rounds; i++) {
+	for (i = 0; !enough(i, rounds); i++) {
 		node = b1_node_to(a, b, &handle);
+		here_waits = i % 50 * 400;
 		r = race(drop_handle, send_until_gone, &s);
 		for (k = 0; k < s; k++)
 			if (!b1_hears_msg(a, node, &k, sizeof(k), 0, &got))
@@ -200,20 +212,19 @@ static void test_send_release(unsigned int rounds)
 		good += !r && k == s && b1_handle_gone(a, node) && b1_empty(a);
 		sent += s;
 	}
-	ok(good == rounds,
+	ok(good == i,
 	   "no message after HANDLE_RELEASE, none lost (%u, %u messages)",
 	   good, sent);
-	for (i = 0, good = 0; i < rounds; i++) {
+	here_waits = 0;
+	for (i = 0, good = 0; !enough(i, rounds / 10); i++) {
 		node = b1_node_to(a, b, &handle);
 		/* b hears of it only by RECV: all thousand are sent. */
 		r = race(drop_node, send_until_gone, &s);
 		good += !r && s == 1000 && b1_empty(a) &&
 			b1_node_gone(b, handle) && b1_empty(b) &&
 			b1_count(a, "bus1-queued-bytes") == 0;
-		if (i > rounds / 10)
-			break;
 	}
-	ok(good == i + 1 || good == rounds,
+	ok(good == i,
 	   "sending to a node that is released: all discarded (%u)", good);
 	close(a);
 	close(b);
@@ -232,7 +243,7 @@ static void test_copy_release(unsigned int rounds, bool by_close)
 	dn = b1_node_to(d, b, &h2);
 	if (!by_close)
 		a = b1_open();
-	for (i = 0; i < rounds; i++) {
+	for (i = 0; !enough(i, rounds); i++) {
 		if (by_close)
 			a = b1_open();
 		node = b1_node_to(a, b, &handle);
@@ -249,7 +260,7 @@ static void test_copy_release(unsigned int rounds, bool by_close)
 			!b1_recv(d, &got) && got.msg.type == 1 &&
 			!b1_recv(d, &got) && got.msg.type == 1 && b1_empty(d);
 	}
-	ok(good == 5 * rounds && !b1_count(d, "bus1-handles"),
+	ok(good == 5 * i && !b1_count(d, "bus1-handles"),
 	   "D09, D10: handles copied while their node %s (%u)",
 	   by_close ? "closes" : "is released", good);
 	if (!by_close)
@@ -268,8 +279,8 @@ static void test_recv_release(unsigned int rounds)
 	a = b1_open();
 	b = b1_open();
 	b1_racing = true;
-	for (i = 0; i < rounds; i++) {
-		here_waits = i * 6000 / rounds;
+	for (i = 0; !enough(i, rounds); i++) {
+		here_waits = i % 50 * 120;
 		node = b1_node_to(a, b, &handle);
 		b1_drop(a, node);
 		r = race(drop_handle, recv_b, &s);
@@ -296,7 +307,7 @@ static void test_recv_release(unsigned int rounds)
 	}
 	b1_racing = false;
 	here_waits = 0;
-	ok(good == 6 * rounds,
+	ok(good == 6 * i,
 	   "D12, D16: received or released, never both (%u, %u received)", good,
 	   received);
 	close(a);
@@ -305,7 +316,7 @@ static void test_recv_release(unsigned int rounds)
 
 /* --- what a thread was told of must be there ------------------------------- */
 
-#define TOLD 10000
+#define TOLD 3000
 static _Atomic unsigned int told, heard;
 static uint64_t targets[2];
 
@@ -345,6 +356,7 @@ static void test_visible(void)
 	b1_node_to(c, b, &targets[1]);
 	h2 = targets[1];
 	atomic_store(&heard, 0);
+	atomic_store(&told, 0);
 	pthread_create(&thread, NULL, teller, NULL);
 	for (i = 1; i <= TOLD; i++) {
 		wait_for(&told, i);
@@ -388,18 +400,20 @@ static void test_close_poll(unsigned int rounds)
 	atomic_store(&told, 0);
 	pthread_create(&thread, NULL, sleeper, NULL);
 	b = b1_open();
-	for (i = 0; i < rounds; i++) {
+	for (i = 0; !enough(i, rounds); i++) {
 		a = b1_open();
 		node = b1_node_to(a, b, &handle);
 		epoll_ctl(sleepers, EPOLL_CTL_ADD, a, &ev);
 		b1_says(b, handle, "x");
 		b1_recv_room(a, &got, 0, 0);
 		r = race(close_a, send_until_gone, &s);
+		/* The sleeper may be the last to hold it, for a moment. */
+		poll(&(struct pollfd){ .fd = b, .events = POLLIN }, 1, 10000);
 		good += !r && s == 1000 && b1_node_gone(b, handle) && b1_empty(b);
 	}
 	atomic_store(&told, 1);
 	pthread_join(thread, NULL);
-	ok(good == rounds,
+	ok(good == i,
 	   "D07, D15: peers closed while polled and sent to (%u)", good);
 	close(b);
 	close(sleepers);

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The frozen interface, number by number. Compiled, never run: as C99 and as
  * C++, for 64 and 32 bit. The header comes first and twice, so it must stand

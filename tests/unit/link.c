@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A program against the installed library, as C and as C++. It calls what
  * works without the module, and refers to every function.

@@ -26,6 +26,10 @@ static const struct timespec tick = { .tv_nsec = 20000000 };
 #define HORIZON 100000000ULL
 /* Events taken between two looks at the clock and at signals. */
 #define BATCH 16384
+/* Events shown before the ring is looked at again, which matters more */
+#define SLICE 1024
+/* Events kept here while the output is slow; then the ring runs full. */
+#define WAITING_MAX (1 << 18)
 #define DETACH_WAIT 1000000000ULL
 
 static struct {
@@ -63,13 +67,15 @@ static void show(struct item *item)
 	free(item);
 }
 
-static void show_until(uint64_t until)
+/* Shows at most @max events; returns whether it was fewer. */
+static bool show_until(uint64_t until, size_t max)
 {
-	struct item *item;
+	struct item *item = NULL;
 
-	while ((item = order_next(&order, until)))
+	while (max-- && (item = order_next(&order, until)))
 		show(item);
 	fflush(stdout);
+	return !item;
 }
 
 static int on_event(void *context, void *data, size_t size)
@@ -185,7 +191,7 @@ static void finish(struct probes *probes, struct ring_buffer *ring,
 	do {
 		while (!drain(ring))
 			;
-		show_until(UINT64_MAX);
+		show_until(UINT64_MAX, SIZE_MAX);
 		probes_counts(probes, counts);
 		all = true;
 		for (i = 0; i < EV_MAX; i++)
@@ -288,13 +294,16 @@ static int run(void)
 
 	while (!stop && now_ns() < end && !ferror(stdout)) {
 		uint64_t until = now_ns();
+		bool idle = false;
 
-		if (drain(ring))
-			nanosleep(&tick, NULL);
-		else if (order.newest < until)
+		if (order.heap.n < WAITING_MAX)
+			idle = drain(ring);
+		if (!idle && order.newest < until)
 			until = order.newest;
-		if (until > HORIZON)
-			show_until(until - HORIZON);
+		if (until > HORIZON && !show_until(until - HORIZON, SLICE))
+			idle = false;
+		if (idle)
+			nanosleep(&tick, NULL);
 	}
 	finish(probes, ring, counts);
 	misses = probes_missed(probes);

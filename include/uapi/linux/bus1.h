@@ -45,7 +45,7 @@
  *               are more than UIO_MAXIOV (1024) iovecs
  *   ENOMEM      no memory, or the memory control group is at its limit
  *   ENOTTY      unknown command
- *   EINTR       RECV: killed while another thread of this peer received
+ *   EINTR       killed on the way
  *
  * Notifications
  *   They arrive in the same queue as messages and in the same order.
@@ -124,7 +124,9 @@ struct bus1_transfer {
  *           is gone (NODE_RELEASE)
  * @account: USER: the effective UID of whoever opened the sending peer, as the
  *           user name space of the receiving peer's opener sees it (the
- *           overflow UID where it has no mapping); else BUS1_INVALID
+ *           overflow UID where it has no mapping); else BUS1_INVALID. It
+ *           names an account, not a right: whoever was lent the peer's
+ *           descriptor sends under it too
  */
 struct bus1_metadata {
 	__aligned_u64 flags;
