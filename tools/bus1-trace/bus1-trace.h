@@ -197,6 +197,7 @@ struct peer_state {
 struct snapshot {
 	struct peer_state *peers;
 	size_t n_peers;
+	uint64_t time;
 	bool debugfs; /* else fdinfo */
 	bool bpf; /* descriptors found by the iterator, else in /proc */
 	size_t unreadable; /* processes */

@@ -95,7 +95,9 @@ static bool read_objects(struct snapshot *s)
 		return false;
 	while (getline(&line, &size, file) > 0) {
 		line[strcspn(line, "\n")] = '\0';
-		if (!strncmp(line, "peer ", 5)) {
+		if (!strncmp(line, "bus1-objects ", 13)) {
+			s->time = object_value(line, "time");
+		} else if (!strncmp(line, "peer ", 5)) {
 			peer = add_peer(s, object_value(line, "id"));
 			peer->uid = object_value(line, "uid");
 			peer->pid = object_value(line, "pid");
@@ -244,6 +246,7 @@ int snapshot_take(struct snapshot *s)
 	memset(s, 0, sizeof(*s));
 	if (!module_device(&major, &minor))
 		return -ENODEV;
+	s->time = now_ns();
 	s->debugfs = read_objects(s);
 	s->bpf = find_by_bpf(s, major << 20 | minor);
 	if (!s->bpf)

@@ -65,13 +65,12 @@ static void print_row(const struct peer_state *peer, bool objects, uint64_t now)
 
 static void print_table(const struct snapshot *s, bool objects)
 {
-	uint64_t now = now_ns();
 	size_t i;
 
 	printf("%6s %6s %7s %-*s %4s %6s %7s %6s %8s\n", "PEER", "UID", "PID",
 	       COMM_LEN, "COMM", "FD", "NODES", "HANDLES", "QUEUED", "BYTES");
 	for (i = 0; i < s->n_peers; i++)
-		print_row(&s->peers[i], objects, now);
+		print_row(&s->peers[i], objects, s->time);
 	fflush(stdout);
 	if (!s->debugfs && s->unreadable)
 		complain("partial view: only peers in descriptor tables, and %zu processes could not be read; root sees all",
@@ -89,7 +88,7 @@ static void print_json(const struct snapshot *s, bool objects)
 
 	printf("{\"type\":\"snapshot\",\"schema\":\"%d.%d\",\"time\":%" PRIu64
 	       ",\"peers\":\"%s\",\"descriptors\":\"%s\",\"unreadable\":%zu,\"partial\":%s}\n",
-	       BUS1_TRACE_SCHEMA_MAJOR, BUS1_TRACE_SCHEMA_MINOR, now_ns(),
+	       BUS1_TRACE_SCHEMA_MAJOR, BUS1_TRACE_SCHEMA_MINOR, s->time,
 	       s->debugfs ? "debugfs" : "fdinfo", s->bpf ? "bpf" : "proc",
 	       s->unreadable, s->debugfs && !s->unreadable ? "false" : "true");
 	for (i = 0; i < s->n_peers; i++) {
