@@ -6,7 +6,7 @@
 #include "bus1-trace.h"
 
 #ifndef BUS1_VERSION
-#define BUS1_VERSION "0.1"
+#define BUS1_VERSION "0.1.0"
 #endif
 
 bool debug;

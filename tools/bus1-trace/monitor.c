@@ -51,7 +51,7 @@ static void on_signal(int sig)
 	stop = 1;
 }
 
-/* Only where the loss of memory of one peer also ends its being filtered. */
+/* A peer of which nothing is known any more needs no match either. */
 static void forget_match(uint64_t id)
 {
 	bpf_map_delete_elem(matches_fd, &id);

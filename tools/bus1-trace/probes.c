@@ -103,7 +103,7 @@ void probes_counts(struct probes *probes, struct bus1_count *sum)
 	free(each);
 }
 
-/* Events of which the kernel did not tell a program, lest it recur. */
+/* Events that met their program running on that CPU already. */
 uint64_t probes_missed(struct probes *probes)
 {
 	struct bpf_program *prog;
