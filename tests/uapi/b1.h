@@ -139,8 +139,9 @@ static inline int b1_send_msg(int peer, uint64_t n, const uint64_t *to,
 
 	memcpy(&before, msg, sizeof(before));
 	r = b1_cmd(peer, BUS1_CMD_SEND, &cmd, sizeof(cmd));
-	return memcmp(&before, msg, sizeof(before)) ?
-		b1_dirty("the message sent") : r;
+	return memcmp(&before, msg, sizeof(before))
+		       ? b1_dirty("the message sent")
+		       : r;
 }
 
 /* Send bytes and transfers to @n destinations. */
@@ -350,8 +351,8 @@ static inline bool b1_notified(int peer, uint64_t type, uint64_t id)
 	if (!r && in && m.msg.type == type && m.meta.id == id)
 		return true;
 	diag("expected type %llu id %llu; poll %d, recv %s, type %llu id %llu",
-	     (unsigned long long)type, (unsigned long long)id, in,
-	     strerror(r), r ? 0 : (unsigned long long)m.msg.type,
+	     (unsigned long long)type, (unsigned long long)id, in, strerror(r),
+	     r ? 0 : (unsigned long long)m.msg.type,
 	     r ? 0 : (unsigned long long)m.meta.id);
 	return false;
 }
@@ -490,10 +491,11 @@ static inline bool b1_unchanged(void)
 		    s.queued == w->queued && s.bytes == w->bytes &&
 		    s.in == w->in)
 			continue;
-		diag("watched peer %u changed: nodes %d handles %d queued %d bytes %d poll %d",
-		     i, (int)(s.nodes - w->nodes), (int)(s.handles - w->handles),
-		     (int)(s.queued - w->queued), (int)(s.bytes - w->bytes),
-		     s.in - w->in);
+		diag("watched peer %u changed: nodes %d handles %d queued %d "
+		     "bytes %d poll %d",
+		     i, (int)(s.nodes - w->nodes),
+		     (int)(s.handles - w->handles), (int)(s.queued - w->queued),
+		     (int)(s.bytes - w->bytes), s.in - w->in);
 		return false;
 	}
 	return true;
@@ -514,7 +516,8 @@ b1_refused(int r, int want, const char *fmt, ...)
 	return ok(r == want && b1_unchanged(), "%s: %s", text, strerror(want));
 }
 
-/* --- bad pointers ---------------------------------------------------------- */
+/* --- bad pointers ----------------------------------------------------------
+ */
 
 struct b1_bad {
 	const char *what;
@@ -564,17 +567,17 @@ static inline unsigned int b1_bad(struct b1_bad *bad, const void *good,
 
 	memcpy(edge, good, half);
 	bad[n++] = (struct b1_bad){ "null", 0 };
-	bad[n++] = (struct b1_bad){ "unmapped",
-				    BUS1_FROM_PTR(b1_edge(64) + 64) };
+	bad[n++] =
+		(struct b1_bad){ "unmapped", BUS1_FROM_PTR(b1_edge(64) + 64) };
 	bad[n++] = (struct b1_bad){ "half mapped", BUS1_FROM_PTR(edge) };
 	bad[n++] = (struct b1_bad){ "kernel", 0xffff888000000000 };
 	bad[n++] = (struct b1_bad){ "not canonical", 0x4000000000000000 };
 	bad[n++] = (struct b1_bad){ "ends at 2^64", -(uint64_t)size };
 	bad[n++] = (struct b1_bad){ "wraps", -(uint64_t)half };
 	if (out)
-		bad[n++] = (struct b1_bad){
-			"read-only", BUS1_FROM_PTR(b1_const(good, size))
-		};
+		bad[n++] =
+			(struct b1_bad){ "read-only",
+					 BUS1_FROM_PTR(b1_const(good, size)) };
 	return n;
 }
 

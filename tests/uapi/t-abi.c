@@ -69,21 +69,24 @@ static int receive(int peer)
 
 	memset(&meta, 0x11, sizeof(meta));
 	memset(carried, 0x11, sizeof(carried));
-	msg = (struct message){ 0, INVALID, 4, ptr(carried), sizeof(data), 1,
-				ptr(&vec) };
+	msg = (struct message){ 0, INVALID,  4, ptr(carried), sizeof(data),
+				1, ptr(&vec) };
 	return ioctl(peer, CMD_RECV, &cmd);
 }
 
 static void test_layout(void)
 {
 	ok(sizeof(struct transfer) == 16 && sizeof(struct metadata) == 24 &&
-	   sizeof(struct message) == 56 && sizeof(struct cmd_transfer) == 40 &&
-	   sizeof(struct cmd_release) == 24 && sizeof(struct cmd_send) == 40 &&
-	   sizeof(struct cmd_recv) == 24, "the sizes are those of the table");
+		   sizeof(struct message) == 56 &&
+		   sizeof(struct cmd_transfer) == 40 &&
+		   sizeof(struct cmd_release) == 24 &&
+		   sizeof(struct cmd_send) == 40 &&
+		   sizeof(struct cmd_recv) == 24,
+	   "the sizes are those of the table");
 	ok(CMD_TRANSFER == _IOWR(0x97, 0, struct cmd_transfer) &&
-	   CMD_RELEASE == _IOWR(0x97, 1, struct cmd_release) &&
-	   CMD_SEND == _IOWR(0x97, 2, struct cmd_send) &&
-	   CMD_RECV == _IOWR(0x97, 3, struct cmd_recv),
+		   CMD_RELEASE == _IOWR(0x97, 1, struct cmd_release) &&
+		   CMD_SEND == _IOWR(0x97, 2, struct cmd_send) &&
+		   CMD_RECV == _IOWR(0x97, 3, struct cmd_recv),
 	   "the numbers are those of the table");
 }
 
@@ -108,10 +111,10 @@ int main(void)
 
 	ok(ioctl(a, CMD_TRANSFER, &transfer) == 0, "TRANSFER returns 0");
 	ok(!src[0].flags && (src[0].id & 1) && !src[1].flags &&
-	   (src[1].id & 1) && src[0].id != src[1].id,
+		   (src[1].id & 1) && src[0].id != src[1].id,
 	   "it made two nodes");
 	ok(!dst[0].flags && (dst[0].id & 1) && !dst[1].flags &&
-	   (dst[1].id & 1) && dst[0].id != dst[1].id,
+		   (dst[1].id & 1) && dst[0].id != dst[1].id,
 	   "and two handles");
 
 	send.ptr_errors = ptr(errors);
@@ -121,27 +124,29 @@ int main(void)
 
 	ok(receive(a) == 0, "RECV returns 0");
 	ok(msg.type == 0 && msg.flags == 0 && msg.n_data == 8 &&
-	   msg.n_data_vecs == 1 && !memcmp(data, "question", 8),
+		   msg.n_data_vecs == 1 && !memcmp(data, "question", 8),
 	   "the first n_data bytes of the iovecs");
 	ok(meta.flags == 0 && meta.id == src[0].id && meta.account == geteuid(),
 	   "at the node, from this user");
 	ok(msg.n_transfers == 1 && carried[0].flags == 0 &&
-	   (carried[0].id & 1) && carried[1].id == 0x1111111111111111,
+		   (carried[0].id & 1) && carried[1].id == 0x1111111111111111,
 	   "with one handle");
 
 	out = (struct message){ 0, 0, 0, 0, 4, 1, ptr(vec) };
 	send = (struct cmd_send){ 0, 1, ptr(&carried[0].id), 0, ptr(&out) };
 	ok(ioctl(a, CMD_SEND, &send) == 0, "the reply is sent");
 	ok(receive(b) == 0 && meta.id == reply.id && msg.n_data == 4 &&
-	   !memcmp(data, "ques", 4), "and received at the reply's node");
+		   !memcmp(data, "ques", 4),
+	   "and received at the reply's node");
 
 	ok(ioctl(b, CMD_RELEASE, &release) == 0, "RELEASE returns 0");
 	ok(receive(a) == 0 && msg.type == 2 && meta.id == src[1].id &&
-	   meta.account == INVALID && !msg.n_data && !msg.n_transfers,
+		   meta.account == INVALID && !msg.n_data && !msg.n_transfers,
 	   "HANDLE_RELEASE, type 2");
 	release.ptr_ids = ptr(&src[0].id);
 	ok(ioctl(a, CMD_RELEASE, &release) == 0 && receive(b) == 0 &&
-	   msg.type == 1 && meta.id == dst[0].id && meta.account == INVALID,
+		   msg.type == 1 && meta.id == dst[0].id &&
+		   meta.account == INVALID,
 	   "NODE_RELEASE, type 1");
 	ok(receive(b) == -1 && errno == EAGAIN, "then EAGAIN");
 	ok(receive(a) == -1 && errno == EAGAIN, "on both");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* metadata.account: whose user opened the sending peer, seen by the receiver's. */
+/* metadata.account: whose user opened the sending peer, seen by the receiver's.
+ */
 #define _GNU_SOURCE
 #include <sched.h>
 #include <sys/syscall.h>
@@ -112,7 +113,8 @@ static void test_namespace(void)
 		skip(1, "no user name spaces here");
 	else
 		ok(status == 0,
-		   "seen from the name space of the receiving peer's opener (%#x)",
+		   "seen from the name space of the receiving peer's opener "
+		   "(%#x)",
 		   status);
 	close(root);
 	close(user);

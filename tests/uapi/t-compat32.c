@@ -10,12 +10,15 @@ static uint64_t node, handle;
 static void test_commands(void)
 {
 	struct bus1_transfer t[2] = {
-		{ BUS1_TRANSFER_FLAG_CREATE, BUS1_INVALID }, { 0, handle },
+		{ BUS1_TRANSFER_FLAG_CREATE, BUS1_INVALID },
+		{ 0, handle },
 	};
 	struct iovec vec[3] = { { "32 ", 3 }, { NULL, 0 }, { "bits+", 5 } };
 	struct bus1_message msg = {
-		.n_transfers = 2, .ptr_transfers = BUS1_FROM_PTR(t),
-		.n_data = 7, .n_data_vecs = 3,
+		.n_transfers = 2,
+		.ptr_transfers = BUS1_FROM_PTR(t),
+		.n_data = 7,
+		.n_data_vecs = 3,
 		.ptr_data_vecs = BUS1_FROM_PTR(vec),
 	};
 	int32_t errors[2] = { 77, 77 };
@@ -24,20 +27,23 @@ static void test_commands(void)
 	ok(sizeof(void *) == 4 && sizeof(struct iovec) == 8,
 	   "this is a 32-bit program");
 	ok(sizeof(struct bus1_message) == 56 &&
-	   sizeof(struct bus1_cmd_transfer) == 40 &&
-	   sizeof(struct bus1_cmd_send) == 40, "D29: the sizes are the same");
+		   sizeof(struct bus1_cmd_transfer) == 40 &&
+		   sizeof(struct bus1_cmd_send) == 40,
+	   "D29: the sizes are the same");
 	ok(b1_send_msg(b, 1, &handle, errors, &msg) == 0 && !errors[0] &&
-	   errors[1] == 77, "SEND with iovecs of 32 bits");
+		   errors[1] == 77,
+	   "SEND with iovecs of 32 bits");
 	ok(b1_hears_msg(a, node, "32 bits", 7, 2, &m),
 	   "RECV with iovecs of 32 bits");
 	ok(b1_says(a, m.t[0].id, "reply") == 0 && b1_hears(b, t[0].id, "reply"),
 	   "the node made in the SEND");
 	ok(b1_release(a, 2, (uint64_t[]){ m.t[0].id, m.t[1].id }) == 0 &&
-	   b1_handle_gone(b, t[0].id) && b1_empty(a) && b1_empty(b),
+		   b1_handle_gone(b, t[0].id) && b1_empty(a) && b1_empty(b),
 	   "RELEASE and its notification");
 	ok(b1_says(b, handle, "0123456789") == 0 &&
-	   b1_recv_room(a, &m, 0, 9) == EMSGSIZE && m.msg.n_data == 10 &&
-	   b1_hears(a, node, "0123456789"), "EMSGSIZE and its sizes");
+		   b1_recv_room(a, &m, 0, 9) == EMSGSIZE &&
+		   m.msg.n_data == 10 && b1_hears(a, node, "0123456789"),
+	   "EMSGSIZE and its sizes");
 }
 
 static void test_pointers(void)
@@ -52,11 +58,14 @@ static void test_pointers(void)
 	struct bus1_metadata meta;
 	int32_t errors[2];
 	struct bus1_cmd_transfer tr = {
-		.to = b, .n_transfers = 1, .ptr_src = BUS1_FROM_PTR(src) | HIGH,
+		.to = b,
+		.n_transfers = 1,
+		.ptr_src = BUS1_FROM_PTR(src) | HIGH,
 		.ptr_dst = BUS1_FROM_PTR(dst),
 	};
 	struct bus1_cmd_release re = {
-		.n_ids = 1, .ptr_ids = BUS1_FROM_PTR(&handle) | HIGH,
+		.n_ids = 1,
+		.ptr_ids = BUS1_FROM_PTR(&handle) | HIGH,
 	};
 	struct bus1_cmd_send se = {
 		.n_destinations = 1,
@@ -69,8 +78,8 @@ static void test_pointers(void)
 	};
 
 	b1_watch(a, b);
-#define FAULT(_fd, _nr, _cmd, _what)					\
-	b1_refused(b1_cmd(_fd, _nr, &(_cmd), sizeof(_cmd)), EFAULT,	\
+#define FAULT(_fd, _nr, _cmd, _what)                                \
+	b1_refused(b1_cmd(_fd, _nr, &(_cmd), sizeof(_cmd)), EFAULT, \
 		   "beyond 4 GiB: " _what)
 	FAULT(b, BUS1_CMD_TRANSFER, tr, "ptr_src");
 	tr.ptr_src = BUS1_FROM_PTR(src);
@@ -114,7 +123,8 @@ static void test_pointers(void)
 	msg.type = BUS1_INVALID;
 	msg.ptr_transfers = BUS1_FROM_PTR(dst);
 	ok(b1_ioctl(a, BUS1_CMD_RECV, &rv) == 0 && msg.n_transfers == 1 &&
-	   b1_drop(a, dst[0].id) == 0, "and none: received");
+		   b1_drop(a, dst[0].id) == 0,
+	   "and none: received");
 
 	b1_watch(a, b);
 	tr.ptr_src = 0xfffffff8;
@@ -133,7 +143,8 @@ static void test_iovecs(void)
 {
 	struct iovec vec[2] = { { "01234567", 8 }, { "x", 1 } };
 	struct bus1_message msg = {
-		.n_data = 4, .n_data_vecs = 2,
+		.n_data = 4,
+		.n_data_vecs = 2,
 		.ptr_data_vecs = BUS1_FROM_PTR(vec),
 	};
 
@@ -158,7 +169,8 @@ static void test_iovecs(void)
 		   "an iovec that ends beyond 4 GiB");
 	vec[0] = (struct iovec){ "01234567", 8 };
 	ok(b1_send_msg(b, 1, &handle, NULL, &msg) == 0 &&
-	   b1_hears(a, node, "0123"), "a good one");
+		   b1_hears(a, node, "0123"),
+	   "a good one");
 }
 
 int main(void)

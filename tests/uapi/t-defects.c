@@ -12,7 +12,8 @@
 
 #include "b1.h"
 
-/* --- a node with many handles dies while its notifications are received ---- */
+/* --- a node with many handles dies while its notifications are received ----
+ */
 
 #define PEERS 4
 #define HANDLES 400
@@ -58,17 +59,21 @@ static void test_receive_while_released(void)
 		}
 		pthread_join(thread, NULL);
 		for (i = 0; i < PEERS; i++)
-			bad += !b1_empty(p[i]) || b1_count(p[i], "bus1-handles");
+			bad += !b1_empty(p[i]) ||
+			       b1_count(p[i], "bus1-handles");
 		bad += !b1_node_gone(a, h);
 		close(a);
 	}
-	ok(!bad, "D10, D16: notifications received while their node is still being released (%d)",
+	ok(!bad,
+	   "D10, D16: notifications received while their node is still being "
+	   "released (%d)",
 	   bad);
 	for (i = 0; i < PEERS; i++)
 		close(p[i]);
 }
 
-/* --- poll says no more than RECV --------------------------------------------- */
+/* --- poll says no more than RECV ---------------------------------------------
+ */
 
 static void test_poll_loop(void)
 {
@@ -98,7 +103,8 @@ static void test_poll_loop(void)
 	close(b);
 }
 
-/* --- no memory -------------------------------------------------------------- */
+/* --- no memory --------------------------------------------------------------
+ */
 
 #define GROUP "/tmp/cgroup/bus1-test"
 #define LIMIT (24 << 20)
@@ -141,8 +147,7 @@ static bool make_group(void)
 		return false;
 	snprintf(limit, sizeof(limit), "%d", LIMIT);
 	return write_file("/tmp/cgroup/cgroup.subtree_control", "+memory") &&
-	       !mkdir(GROUP, 0755) &&
-	       write_file(GROUP "/memory.max", limit);
+	       !mkdir(GROUP, 0755) && write_file(GROUP "/memory.max", limit);
 }
 
 /* Pin memory by every command until there is none. */
@@ -168,14 +173,15 @@ static void fill(int b, uint64_t h, uint64_t spare, struct report *r)
 		r->small++;
 	r->untouched = src.id == BUS1_INVALID &&
 		       src.flags == BUS1_TRANSFER_FLAG_CREATE;
-	r->e_create = b1_multicast(b, 1, &h, NULL, payload, sizeof(payload),
-				   &src, 1);
+	r->e_create =
+		b1_multicast(b, 1, &h, NULL, payload, sizeof(payload), &src, 1);
 	r->untouched &= src.id == BUS1_INVALID &&
 			src.flags == BUS1_TRANSFER_FLAG_CREATE;
 	r->e_release = r->nodes < 32 ? 0 : b1_release(b, 32, ids);
 	r->e_recv = b1_recv_room(a, &m, 0, 0);
-	r->e_recv = r->e_recv == EMSGSIZE && m.msg.n_data == sizeof(payload) ?
-		b1_drop(b, spare) : r->e_recv;
+	r->e_recv = r->e_recv == EMSGSIZE && m.msg.n_data == sizeof(payload)
+			    ? b1_drop(b, spare)
+			    : r->e_recv;
 }
 
 static void test_memory(void)
@@ -222,15 +228,16 @@ static void test_memory(void)
 	if (!ok(atomic_load(&r->step) == 3,
 		"D23: at its memory limit a process gets errors, not killed"))
 		goto out;
-	ok(r->e_send == ENOMEM && r->e_small == ENOMEM && r->sent && r->sent < LIMIT / (256 << 10),
+	ok(r->e_send == ENOMEM && r->e_small == ENOMEM && r->sent &&
+		   r->sent < LIMIT / (256 << 10),
 	   "D23: SEND of 256 KiB: %s after %u", strerror(r->e_send), r->sent);
-	ok(r->e_transfer == ENOMEM && r->nodes >= 32 &&
-	   r->e_create == ENOMEM && r->untouched,
+	ok(r->e_transfer == ENOMEM && r->nodes >= 32 && r->e_create == ENOMEM &&
+		   r->untouched,
 	   "D24: TRANSFER: %s after %u nodes; SEND with CREATE: %s",
 	   strerror(r->e_transfer), r->nodes, strerror(r->e_create));
 	ok(b1_count(a, "bus1-queued") >= r->sent + r->small &&
-	   b1_count(a, "bus1-queued-bytes") ==
-	   r->sent * (256ull << 10) + r->small,
+		   b1_count(a, "bus1-queued-bytes") ==
+			   r->sent * (256ull << 10) + r->small,
 	   "what was sent is queued, and no more (%u small: %s)", r->small,
 	   strerror(r->e_small));
 	ok(r->e_release == 0 && r->e_recv == 0,

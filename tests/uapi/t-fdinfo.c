@@ -30,7 +30,7 @@ static void test_fdinfo(void)
 	struct b1_msg m;
 
 	ok(b1_count(a, "bus1-peer") && b1_count(b, "bus1-peer") &&
-	   b1_count(a, "bus1-peer") != b1_count(b, "bus1-peer"),
+		   b1_count(a, "bus1-peer") != b1_count(b, "bus1-peer"),
 	   "each peer has its number");
 	ok(b1_count(a, "bus1-uid") == geteuid(), "its user");
 	ok(is(a, 0, 0, 0, 0), "a new peer has nothing");
@@ -80,9 +80,9 @@ static bool line_of(const char *kind, uint64_t peer, uint64_t id, char *out,
 		    line[strlen(kind)] != ' ')
 			continue;
 		line[strcspn(line, "\n")] = 0;
-		found = strcmp(kind, "peer") ?
-			value(line, "peer") == peer && value(line, "id") == id :
-			value(line, "id") == peer;
+		found = strcmp(kind, "peer") ? value(line, "peer") == peer &&
+						       value(line, "id") == id
+					     : value(line, "id") == peer;
 	}
 	if (f)
 		fclose(f);
@@ -109,33 +109,37 @@ static void test_objects(void)
 
 	b1_gives(b, h, "hello", h);
 	ok(line_of("peer", pa, 0, line, sizeof(line)) &&
-	   has(line, "uid", geteuid()) && has(line, "pid", getpid()) &&
-	   has(line, "nodes", 2) && has(line, "handles", 1) &&
-	   has(line, "queued", 1) && has(line, "bytes", 5),
+		   has(line, "uid", geteuid()) && has(line, "pid", getpid()) &&
+		   has(line, "nodes", 2) && has(line, "handles", 1) &&
+		   has(line, "queued", 1) && has(line, "bytes", 5),
 	   "the peer with the nodes");
 	t = value(line, "created");
 	ok(t < start && start - t < 60000000000ull, "made just before");
-	ok(line_of("peer", pb, 0, line, sizeof(line)) && has(line, "nodes", 0) &&
-	   has(line, "handles", 2), "the peer with the handles");
-	ok(line_of("node", pa, node, line, sizeof(line)) && has(line, "dead", 0) &&
-	   value(line, "handles") >= 2 && value(line, "handles") <= 3,
+	ok(line_of("peer", pb, 0, line, sizeof(line)) &&
+		   has(line, "nodes", 0) && has(line, "handles", 2),
+	   "the peer with the handles");
+	ok(line_of("node", pa, node, line, sizeof(line)) &&
+		   has(line, "dead", 0) && value(line, "handles") >= 2 &&
+		   value(line, "handles") <= 3,
 	   "the node: two handles, one in flight");
 	ok(line_of("handle", pb, h, line, sizeof(line)) &&
-	   has(line, "node_peer", pa) && has(line, "node", node) &&
-	   has(line, "dead", 0) && strstr(line, " how=created "),
+		   has(line, "node_peer", pa) && has(line, "node", node) &&
+		   has(line, "dead", 0) && strstr(line, " how=created "),
 	   "the handle made with it");
 	ok(line_of("handle", pa, h2, line, sizeof(line)) &&
-	   has(line, "node_peer", pa) && has(line, "node", node) &&
-	   strstr(line, " how=transferred "), "the copy");
+		   has(line, "node_peer", pa) && has(line, "node", node) &&
+		   strstr(line, " how=transferred "),
+	   "the copy");
 	b1_hears_msg(a, node, "hello", 5, 1, &m);
 	ok(line_of("handle", pa, m.t[0].id, line, sizeof(line)) &&
-	   has(line, "node_peer", pa) && has(line, "node", node) &&
-	   has(line, "tx_peer", pb) && has(line, "index", 0) &&
-	   has(line, "slot", 0) && strstr(line, " how=message "),
+		   has(line, "node_peer", pa) && has(line, "node", node) &&
+		   has(line, "tx_peer", pb) && has(line, "index", 0) &&
+		   has(line, "slot", 0) && strstr(line, " how=message "),
 	   "the handle a message brought");
 	b1_drop(a, dn);
 	ok(line_of("handle", pb, dead, line, sizeof(line)) &&
-	   has(line, "dead", 1), "a handle whose node is dead");
+		   has(line, "dead", 1),
+	   "a handle whose node is dead");
 	ok(!line_of("node", pa, dn, line, sizeof(line)) || has(line, "dead", 1),
 	   "its node is gone, or dead");
 	b1_node_gone(b, dead);
@@ -143,8 +147,8 @@ static void test_objects(void)
 	   "gone with its notification");
 	close(a);
 	ok(!line_of("peer", pa, 0, line, sizeof(line)) &&
-	   !line_of("node", pa, node, line, sizeof(line)) &&
-	   !line_of("handle", pa, h2, line, sizeof(line)),
+		   !line_of("node", pa, node, line, sizeof(line)) &&
+		   !line_of("handle", pa, h2, line, sizeof(line)),
 	   "a closed peer is not listed");
 	close(b);
 }
@@ -162,7 +166,8 @@ static void test_header(void)
 	t = value(line, "time");
 	now = b1_now();
 	ok(!strncmp(line, "bus1-objects schema=1.0 ", 24) && t <= now &&
-	   now - t < 10000000000ull, "the first line: %s", line);
+		   now - t < 10000000000ull,
+	   "the first line: %s", line);
 }
 
 /* Larger than any buffer: each object is listed once. */

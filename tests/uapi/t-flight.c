@@ -14,9 +14,11 @@ static void test_alive(void)
 	ok(b1_hears_msg(b, tn, "1", 1, 1, &m) && b1_empty(a),
 	   "D11: received it is alive");
 	ok(b1_gives(b, next, "2", m.t[0].id) == 0 &&
-	   b1_drop(b, m.t[0].id) == 0 && b1_empty(a), "in flight again");
+		   b1_drop(b, m.t[0].id) == 0 && b1_empty(a),
+	   "in flight again");
 	ok(b1_hears_msg(c, nn, "2", 1, 1, &m) &&
-	   b1_says(c, m.t[0].id, "hello") == 0 && b1_hears(a, node, "hello"),
+		   b1_says(c, m.t[0].id, "hello") == 0 &&
+		   b1_hears(a, node, "hello"),
 	   "it leads home from the third peer");
 	ok(b1_drop(c, m.t[0].id) == 0 && b1_handle_gone(a, node) && b1_empty(a),
 	   "dropped there: HANDLE_RELEASE");
@@ -84,8 +86,9 @@ static void test_directly_behind(void)
 		   "the node is released, its handle in flight%s",
 		   look ? ", judged" : "");
 		ok(b1_hears(b, tn, "first") &&
-		   b1_hears_msg(b, tn, "carrier", 7, 1, &m) &&
-		   b1_node_gone(b, m.t[0].id) && b1_hears(b, tn, "last"),
+			   b1_hears_msg(b, tn, "carrier", 7, 1, &m) &&
+			   b1_node_gone(b, m.t[0].id) &&
+			   b1_hears(b, tn, "last"),
 		   "D09: NODE_RELEASE directly behind the message");
 		ok(b1_node_gone(b, early) && b1_empty(b),
 		   "the handle that was there before hears in its turn");
@@ -97,14 +100,16 @@ static void test_directly_behind(void)
 	node = b1_node(a, &early);
 	t[1] = (struct bus1_transfer){ 0, early };
 	ok(b1_multicast(a, 1, &to, NULL, "dead", 4, t, 3) == 0 &&
-	   b1_says(a, to, "then") == 0, "two dead handles and a live one");
+		   b1_says(a, to, "then") == 0,
+	   "two dead handles and a live one");
 	ok(b1_hears_msg(b, tn, "dead", 4, 3, &m) &&
-	   b1_node_gone(b, m.t[0].id) && b1_node_gone(b, m.t[2].id) &&
-	   b1_hears(b, tn, "then") && b1_empty(b),
+		   b1_node_gone(b, m.t[0].id) && b1_node_gone(b, m.t[2].id) &&
+		   b1_hears(b, tn, "then") && b1_empty(b),
 	   "D09: two NODE_RELEASE behind it, before what follows");
 	ok(!b1_has_handle(b, m.t[0].id) && !b1_has_handle(b, m.t[2].id) &&
-	   b1_says(b, m.t[1].id, "live") == 0 && b1_node_gone(a, h) &&
-	   b1_hears(a, node, "live") && b1_empty(a), "the live one is live");
+		   b1_says(b, m.t[1].id, "live") == 0 && b1_node_gone(a, h) &&
+		   b1_hears(a, node, "live") && b1_empty(a),
+	   "the live one is live");
 	close(a);
 	close(b);
 }
@@ -149,11 +154,11 @@ static void test_refused(void)
 	b1_gives(a, to, "carrier", h);
 	b1_drop(a, node);
 	ok(b1_recv_room(b, &m, 0, 64) == EMSGSIZE && b1_readable(b) &&
-	   b1_recv_room(b, &m, 1, 6) == EMSGSIZE && b1_readable(b),
+		   b1_recv_room(b, &m, 1, 6) == EMSGSIZE && b1_readable(b),
 	   "the carrier does not fit");
 	ok(b1_count(b, "bus1-handles") == 0, "nothing is installed");
 	ok(b1_hears_msg(b, tn, "carrier", 7, 1, &m) && b1_readable(b) &&
-	   b1_node_gone(b, m.t[0].id) && b1_empty(b),
+		   b1_node_gone(b, m.t[0].id) && b1_empty(b),
 	   "then carrier, NODE_RELEASE, each once");
 	close(a);
 	close(b);
@@ -174,7 +179,7 @@ static void test_sender_closes(void)
 	ok(b1_hears_msg(b, tn, "mine", 4, 1, &m) && b1_node_gone(b, m.t[0].id),
 	   "its message arrives, its node is dead");
 	ok(b1_hears_msg(b, tn, "yours", 5, 1, &m) &&
-	   b1_says(b, m.t[0].id, "home") == 0,
+		   b1_says(b, m.t[0].id, "home") == 0,
 	   "a handle to the receiver's own node arrives alive");
 	ok(b1_handle_gone(b, tn) && b1_hears(b, on, "home") && b1_empty(b),
 	   "then HANDLE_RELEASE for the one node that has none left");
@@ -196,15 +201,18 @@ static void test_multicast(void)
 		n[i] = b1_node_to(p[i], a, &to[i]);
 	}
 	ok(b1_multicast(a, 4, to, NULL, "m", 1, &t, 1) == 0 &&
-	   b1_drop(a, h) == 0 && b1_empty(a), "one handle to four receivers");
+		   b1_drop(a, h) == 0 && b1_empty(a),
+	   "one handle to four receivers");
 	close(p[0]);
 	b1_drop(p[1], n[1]);
 	ok(b1_node_gone(a, to[0]) && b1_node_gone(a, to[1]) && b1_empty(a),
 	   "one closes, one releases its node; two copies are left");
 	ok(b1_hears_msg(p[2], n[2], "m", 1, 1, &m) &&
-	   b1_drop(p[2], m.t[0].id) == 0 && b1_empty(a), "one is left");
+		   b1_drop(p[2], m.t[0].id) == 0 && b1_empty(a),
+	   "one is left");
 	ok(b1_hears_msg(p[3], n[3], "m", 1, 1, &m) &&
-	   b1_says(p[3], m.t[0].id, "me") == 0 && b1_hears(a, node, "me"),
+		   b1_says(p[3], m.t[0].id, "me") == 0 &&
+		   b1_hears(a, node, "me"),
 	   "the last one speaks");
 	close(p[3]);
 	ok(b1_both(a, to[3], node) && b1_empty(a),
@@ -229,7 +237,8 @@ static void test_cycles(void)
 	close(b);
 	ok(true, "two peers close, each with the other's handle queued");
 
-	/* A chain: a message to each node carries the next one's only handle. */
+	/* A chain: a message to each node carries the next one's only handle.
+	 */
 	b1_node(c, &first);
 	prev = first;
 	for (i = 0; i < 1000; i++) {

@@ -8,7 +8,9 @@
 static void test_numbers(void)
 {
 	static const unsigned long cmds[] = {
-		BUS1_CMD_TRANSFER, BUS1_CMD_RELEASE, BUS1_CMD_SEND,
+		BUS1_CMD_TRANSFER,
+		BUS1_CMD_RELEASE,
+		BUS1_CMD_SEND,
 		BUS1_CMD_RECV,
 	};
 	static const unsigned int sizes[] = { 40, 24, 40, 24 };
@@ -43,7 +45,7 @@ static void test_numbers(void)
 			   "command %u, another magic", i);
 	}
 	ok(cmds[0] == 0xc0289700 && cmds[1] == 0xc0189701 &&
-	   cmds[2] == 0xc0289702 && cmds[3] == 0xc0189703,
+		   cmds[2] == 0xc0289702 && cmds[3] == 0xc0189703,
 	   "D29: the numbers of the header");
 	close(a);
 }
@@ -82,7 +84,8 @@ static void test_schema(void)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	ok(fd >= 0 && read(fd, text, sizeof(text) - 1) == 4 &&
-	   !strcmp(text, "1.0\n"), "trace_schema is 1.0");
+		   !strcmp(text, "1.0\n"),
+	   "trace_schema is 1.0");
 	ok(fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 0777) == 0444,
 	   "and for all to read");
 	close(fd);
@@ -109,7 +112,8 @@ static void test_pointers(void)
 	int a = b1_open();
 	uint64_t h, node = b1_node(a, &h);
 	struct bus1_cmd_release cmd = {
-		.n_ids = 1, .ptr_ids = BUS1_FROM_PTR(&h),
+		.n_ids = 1,
+		.ptr_ids = BUS1_FROM_PTR(&h),
 	};
 	unsigned int bit;
 

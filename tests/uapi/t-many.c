@@ -93,7 +93,8 @@ static void test_handles(void)
 	diag("made %u nodes and handles in %llu ms", many,
 	     (unsigned long long)(t1 - t0) / 1000000);
 	ok(b1_count(b, "bus1-handles") == many + 10 &&
-	   b1_count(a, "bus1-nodes") == many + 10, "%u nodes and handles", many);
+		   b1_count(a, "bus1-nodes") == many + 10,
+	   "%u nodes and handles", many);
 	at_many = operate(a, b, ids[many / 2]);
 	ok(at_many < 10 * at_few + 1000000,
 	   "copy, send, receive, release at %u (%llu ns) as at 10 (%llu ns)",
@@ -102,12 +103,14 @@ static void test_handles(void)
 	for (i = 0; i < many; i += BATCH)
 		if (b1_release(b, BATCH / 2, ids + i))
 			break;
-	ok(i >= many && drain(a, BUS1_MESSAGE_TYPE_HANDLE_RELEASE, many / 2, last),
+	ok(i >= many &&
+		   drain(a, BUS1_MESSAGE_TYPE_HANDLE_RELEASE, many / 2, last),
 	   "half of them released: HANDLE_RELEASE for each, once");
 	t0 = b1_now();
 	close(b);
 	ok(drain(a, BUS1_MESSAGE_TYPE_HANDLE_RELEASE, many / 2 + 10, last) &&
-	   b1_empty(a), "D08: closed: for the other half");
+		   b1_empty(a),
+	   "D08: closed: for the other half");
 	close(a);
 	t1 = b1_now();
 	ok(t1 - t0 < 60000000000ull, "in %llu ms",
@@ -127,7 +130,8 @@ static void test_node(bool by_close)
 		p[i] = b1_open();
 		for (k = 0; k < (int)many / 4; k += BATCH)
 			if (b1_transfer(a, p[i], BATCH, src, dst))
-				bail_out("cannot copy a handle %d times", BATCH);
+				bail_out("cannot copy a handle %d times",
+					 BATCH);
 	}
 	t0 = b1_now();
 	if (by_close)
@@ -139,8 +143,8 @@ static void test_node(bool by_close)
 		good &= drain(p[i], BUS1_MESSAGE_TYPE_NODE_RELEASE, many / 4,
 			      dst[BATCH - 1].id + 100000) &&
 			b1_count(p[i], "bus1-handles") == 0;
-	ok(good, "a node with %u handles %s: each hears once (%llu ms)",
-	   many, by_close ? "closes" : "is released",
+	ok(good, "a node with %u handles %s: each hears once (%llu ms)", many,
+	   by_close ? "closes" : "is released",
 	   (unsigned long long)t0 / 1000000);
 	if (!by_close)
 		close(a);
@@ -163,7 +167,8 @@ static void test_owners(void)
 	for (i = 0; i < 4; i++)
 		good &= drain(p[i], BUS1_MESSAGE_TYPE_HANDLE_RELEASE, many / 4,
 			      last[i]);
-	ok(good, "D17: a peer with %u handles closes: each owner is told", many);
+	ok(good, "D17: a peer with %u handles closes: each owner is told",
+	   many);
 	for (i = 0; i < 4; i++)
 		close(p[i]);
 }
@@ -211,31 +216,36 @@ static void test_limits(void)
 		ids[i] = h;
 	}
 	ok(b1_multicast(b, BUS1_MAX_DESTINATIONS, ids, NULL, "x", 1, NULL, 0) ==
-	   0 && b1_count(a, "bus1-queued") == BUS1_MAX_DESTINATIONS,
+			   0 &&
+		   b1_count(a, "bus1-queued") == BUS1_MAX_DESTINATIONS,
 	   "as many destinations as the limit");
 	while (b1_recv_room(a, &m, 0, 1) == 0)
 		got += m.meta.id == node;
 	ok(got == BUS1_MAX_DESTINATIONS, "all received");
 
 	ok(b1_multicast(b, 1, &h, NULL, "t", 1, src, 10000) == 0 &&
-	   b1_recv(a, &m) == EMSGSIZE && m.msg.n_transfers == 10000,
+		   b1_recv(a, &m) == EMSGSIZE && m.msg.n_transfers == 10000,
 	   "a message with 10^4 handles");
 	msg = (struct bus1_message){
-		.type = BUS1_INVALID, .n_transfers = 10000,
+		.type = BUS1_INVALID,
+		.n_transfers = 10000,
 		.ptr_transfers = BUS1_FROM_PTR(dst),
-		.n_data = 1, .n_data_vecs = 1,
+		.n_data = 1,
+		.n_data_vecs = 1,
 		.ptr_data_vecs = BUS1_FROM_PTR(&vec),
 	};
 	memset(dst, B1_POISON, 10001 * sizeof(*dst));
 	ok(b1_ioctl(a, BUS1_CMD_RECV, &cmd) == 0 && msg.n_transfers == 10000 &&
-	   b1_poisoned(&dst[10000], sizeof(*dst)) &&
-	   b1_says(a, dst[0].id, "0") == 0 && b1_hears(a, node, "0") &&
-	   b1_says(a, dst[9999].id, "9999") == 0 && b1_hears(a, node, "9999"),
+		   b1_poisoned(&dst[10000], sizeof(*dst)) &&
+		   b1_says(a, dst[0].id, "0") == 0 && b1_hears(a, node, "0") &&
+		   b1_says(a, dst[9999].id, "9999") == 0 &&
+		   b1_hears(a, node, "9999"),
 	   "received, each of them good");
 	for (i = 0; i < 10000; i++)
 		ids[i] = dst[i].id;
 	ok(b1_release(a, 10000, ids) == 0 && b1_empty(a) &&
-	   b1_count(a, "bus1-handles") == 0, "and released at once");
+		   b1_count(a, "bus1-handles") == 0,
+	   "and released at once");
 
 	ok(b1_transfer(b, a, BUS1_MAX_TRANSFERS, src, dst) == 0,
 	   "TRANSFER of as many as the limit");
@@ -246,10 +256,12 @@ static void test_limits(void)
 	   "D05: as many IDs as the limit, the last twice");
 	ids[BUS1_MAX_IDS - 1] = dst[BUS1_MAX_IDS - 1].id;
 	ok(b1_release(a, BUS1_MAX_IDS, ids) == 0 && b1_empty(a) &&
-	   b1_count(a, "bus1-handles") == 0, "each once");
+		   b1_count(a, "bus1-handles") == 0,
+	   "each once");
 
-	ok(b1_multicast(b, 1, &h, NULL, NULL, 0, src, BUS1_MAX_TRANSFERS) == 0 &&
-	   b1_drop(b, h) == 0 && b1_drop(a, node) == 0 && b1_empty(b),
+	ok(b1_multicast(b, 1, &h, NULL, NULL, 0, src, BUS1_MAX_TRANSFERS) ==
+			   0 &&
+		   b1_drop(b, h) == 0 && b1_drop(a, node) == 0 && b1_empty(b),
 	   "a message with as many handles as the limit, discarded");
 	node = b1_node_to(a, b, &h);
 	for (i = 0; i < BUS1_MAX_TRANSFERS; i++) {
@@ -258,7 +270,8 @@ static void test_limits(void)
 	}
 	/* 400 times 1 + 250 is well below the product's limit. */
 	ok(b1_multicast(b, 400, ids, NULL, "p", 1, src, 250) == 0 &&
-	   b1_count(a, "bus1-queued") == 400, "10^5 handles in 400 messages");
+		   b1_count(a, "bus1-queued") == 400,
+	   "10^5 handles in 400 messages");
 	b1_drop(b, h);
 	close(b);
 	ok(b1_count(a, "bus1-queued") == 400, "their node lives by them");

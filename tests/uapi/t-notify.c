@@ -22,7 +22,7 @@ static void test_last_handle(void)
 	ok(b1_drop(a, own) == 0 && b1_handle_gone(a, node),
 	   "the last is gone: HANDLE_RELEASE");
 	ok(b1_empty(a) && b1_drop(a, node) == EBADRQC &&
-	   b1_count(a, "bus1-nodes") == 0,
+		   b1_count(a, "bus1-nodes") == 0,
 	   "exactly once; then the node is gone");
 
 	node = b1_node_to(a, b, &h);
@@ -47,20 +47,23 @@ static void test_node_release(void)
 	ok(b1_has_handle(b, h) && b1_has_handle(b, h2) && b1_has_handle(c, h3),
 	   "until they hear of it their IDs are known");
 	ok(b1_node_gone(b, h) && !b1_has_handle(b, h) && b1_has_handle(b, h2) &&
-	   b1_node_gone(b, h2) && !b1_has_handle(b, h2) && b1_empty(b),
+		   b1_node_gone(b, h2) && !b1_has_handle(b, h2) && b1_empty(b),
 	   "D10: both handles of one peer hear of it, once; then are gone");
 	ok(b1_node_gone(c, h3) && b1_empty(c), "and the third");
 	ok(b1_node_gone(a, own) && b1_empty(a), "and the owner's own");
 	ok(b1_drop(b, h) == EBADRQC && b1_drop(c, h3) == EBADRQC,
 	   "nothing is left to release");
 	ok(b1_count(a, "bus1-handles") + b1_count(b, "bus1-handles") +
-	   b1_count(c, "bus1-handles") == 0, "not even in the counts");
+			   b1_count(c, "bus1-handles") ==
+		   0,
+	   "not even in the counts");
 
 	node = b1_node_to(a, b, &h);
 	h2 = b1_node_to(a, c, &h3);
 	close(a);
 	ok(b1_node_gone(b, h) && b1_node_gone(c, h3) && b1_empty(b) &&
-	   b1_empty(c), "D08: close releases all nodes");
+		   b1_empty(c),
+	   "D08: close releases all nodes");
 	close(b);
 	close(c);
 }
@@ -102,7 +105,8 @@ static void test_vanish(void)
 		if (look)
 			b1_readable(a);
 		ok(b1_drop(a, n2) == 0 && b1_handle_gone(a, node) &&
-		   b1_empty(a), "D25: of two HANDLE_RELEASE one vanishes%s", when);
+			   b1_empty(a),
+		   "D25: of two HANDLE_RELEASE one vanishes%s", when);
 	}
 	/* Behind a message that was too large to receive. */
 	n2 = b1_node_to(a, b, &h2);
@@ -110,7 +114,7 @@ static void test_vanish(void)
 	b1_says(b, h2, "0123456789");
 	b1_drop(b, h);
 	ok(b1_recv_room(a, &m, 0, 1) == EMSGSIZE && b1_drop(a, node) == 0 &&
-	   b1_hears(a, n2, "0123456789") && b1_empty(a),
+		   b1_hears(a, n2, "0123456789") && b1_empty(a),
 	   "D07: a HANDLE_RELEASE that was ready vanishes from the middle");
 	close(a);
 	close(b);
@@ -127,7 +131,8 @@ static void test_dead_handle(void)
 	h3 = b1_copy(b, h, c);
 	ok(h2 != h && b1_has_handle(b, h2) && b1_has_handle(c, h3),
 	   "a handle whose node is dead can be copied");
-	ok(b1_node_gone(c, h3) && b1_empty(c), "D09: the copy hears NODE_RELEASE");
+	ok(b1_node_gone(c, h3) && b1_empty(c),
+	   "D09: the copy hears NODE_RELEASE");
 	ok(b1_node_gone(b, h) && b1_node_gone(b, h2) && b1_empty(b),
 	   "D09: so do the original and the copy beside it");
 
@@ -142,7 +147,8 @@ static void test_dead_handle(void)
 	close(a);
 	h4 = b1_copy(b, h, c);
 	ok(b1_node_gone(c, h4) && b1_node_gone(b, h) && b1_empty(b) &&
-	   b1_empty(c), "the same after the owner closed");
+		   b1_empty(c),
+	   "the same after the owner closed");
 	close(b);
 	close(c);
 }
@@ -158,13 +164,15 @@ static void test_order(void)
 	b1_drop(b, h);
 	b1_says(b, h2, "3");
 	ok(b1_hears(a, node, "1") && b1_hears(a, n2, "2") &&
-	   b1_handle_gone(a, node) && b1_hears(a, n2, "3") && b1_empty(a),
-	   "HANDLE_RELEASE comes behind what was sent before, before what after");
+		   b1_handle_gone(a, node) && b1_hears(a, n2, "3") &&
+		   b1_empty(a),
+	   "HANDLE_RELEASE comes behind what was sent before, before what "
+	   "after");
 	b1_says(a, rev, "before");
 	b1_drop(a, n2);
 	b1_says(a, rev, "after");
 	ok(b1_hears(b, rn, "before") && b1_node_gone(b, h2) &&
-	   b1_hears(b, rn, "after") && b1_empty(b),
+		   b1_hears(b, rn, "after") && b1_empty(b),
 	   "NODE_RELEASE likewise");
 	b1_says(a, rev, "last");
 	close(a);
@@ -189,13 +197,14 @@ static void test_discard(void)
 		if (look)
 			b1_readable(a);
 		ok(b1_empty(b) && b1_count(a, "bus1-queued") == 3 &&
-		   b1_count(a, "bus1-queued-bytes") == 17,
+			   b1_count(a, "bus1-queued-bytes") == 17,
 		   "three messages queued, one with the last handle");
 		ok(b1_drop(a, node) == 0 && b1_count(a, "bus1-queued") == 1 &&
-		   b1_count(a, "bus1-queued-bytes") == 5,
+			   b1_count(a, "bus1-queued-bytes") == 5,
 		   "the node is released: two are discarded at once");
 		ok(b1_both(b, h, mn) && b1_empty(b),
-		   "D11: NODE_RELEASE, and HANDLE_RELEASE for what they carried");
+		   "D11: NODE_RELEASE, and HANDLE_RELEASE for what they "
+		   "carried");
 		ok(b1_hears(a, kn, "stays") && b1_empty(a),
 		   "the other node's message stays");
 	}
@@ -251,14 +260,16 @@ static void test_killed(void)
 			r = b1_recv(a, &m);
 			if (r || m.msg.type != BUS1_MESSAGE_TYPE_USER)
 				break;
-			whole &= m.meta.id == node[round] && m.msg.n_data == 8 &&
+			whole &= m.meta.id == node[round] &&
+				 m.msg.n_data == 8 &&
 				 !memcmp(m.data, "12345678", 8) &&
 				 m.msg.n_transfers == 1 &&
 				 b1_node_gone(a, m.t[0].id);
 			fill++;
 		}
 		ok(b1_both(a, theirs[round], node[round]) && b1_empty(a),
-		   "killed after %d messages: NODE_RELEASE, HANDLE_RELEASE", fill);
+		   "killed after %d messages: NODE_RELEASE, HANDLE_RELEASE",
+		   fill);
 	}
 	ok(whole, "every message was whole, its handles dead");
 	ok(b1_count(a, "bus1-handles") == 0 && b1_count(a, "bus1-nodes") == 0,

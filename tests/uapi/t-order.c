@@ -55,7 +55,7 @@ static void test_release(void)
 	b1_says(a, back, "cause");
 	b1_says(b, chain, "told");
 	ok(b1_hears(c, nx, "told") && b1_says(c, hc, "effect") == 0 &&
-	   b1_hears(a, nc, "effect") && b1_hears(b, nb, "cause"),
+		   b1_hears(a, nc, "effect") && b1_hears(b, nb, "cause"),
 	   "cause before effect across three peers");
 	/* Two peers, one queue: the calls' order decides. */
 	hc = b1_copy(a, back, c);
@@ -65,7 +65,7 @@ static void test_release(void)
 	b1_says(c, hc, "3");
 	b1_drop(c, hc);
 	ok(b1_hears(b, nb, "1") && b1_hears(b, nb, "2") &&
-	   b1_hears(b, nb, "3") && b1_handle_gone(b, nb) && b1_empty(b),
+		   b1_hears(b, nb, "3") && b1_handle_gone(b, nb) && b1_empty(b),
 	   "two senders one after the other");
 	close(a);
 	close(b);
@@ -85,7 +85,8 @@ static void test_multicast(void)
 	}
 	for (k = 0; k < 50; k++) {
 		snprintf(text, sizeof(text), "all %d", k);
-		good &= !b1_multicast(a, 20, to, NULL, text, strlen(text), NULL, 0);
+		good &= !b1_multicast(a, 20, to, NULL, text, strlen(text), NULL,
+				      0);
 		snprintf(text, sizeof(text), "one %d", k);
 		good &= !b1_says(a, to[k % 20], text);
 	}
@@ -110,7 +111,8 @@ static void test_multicast(void)
 	b1_multicast(a, 20, to, NULL, "x", 1, NULL, 0);
 	for (i = 0, good = true; i < 20; i++)
 		good &= b1_hears(p[0], n[i], "x");
-	ok(good && b1_empty(p[0]), "20 destinations in one peer, in their order");
+	ok(good && b1_empty(p[0]),
+	   "20 destinations in one peer, in their order");
 	close(a);
 	for (i = 0; i < 20; i++)
 		close(p[i]);

@@ -76,7 +76,7 @@ static void test_state(void)
 	n2 = b1_node_to(a, b, &h2);
 	b1_says(b, h2, "x");
 	ok(sel(a) && b1_drop(a, n2) == 0 && !sel(a) &&
-	   !(epoll_get(ep, 0) & EPOLLIN) && b1_node_gone(b, h2),
+		   !(epoll_get(ep, 0) & EPOLLIN) && b1_node_gone(b, h2),
 	   "D06: the only message discarded with its node: no more");
 	ok(b1_empty(a) && b1_empty(b), "nothing is left");
 	close(ep);
@@ -119,7 +119,8 @@ static void test_nested(void)
 	ok(!epoll_get(out, 0) && !epoll_get(ep, 0), "nested: nothing");
 	b1_says(b, handle, "1");
 	ok(epoll_get(out, 0) == EPOLLIN && epoll_get(in, 0) == EPOLLIN &&
-	   epoll_get(ep, 0) == EPOLLIN, "nested, and by a duplicate: there");
+		   epoll_get(ep, 0) == EPOLLIN,
+	   "nested, and by a duplicate: there");
 	b1_hears(dup_a, node, "1");
 	ok(!epoll_get(in, 0) && !epoll_get(ep, 0), "received by the duplicate");
 	close(dup_a);
@@ -167,25 +168,28 @@ static void *sleep_on(void *arg)
 }
 
 /* Let four threads sleep on @fd, do something, see that all wake at once. */
-#define WAKES(_fd, _act, _what) do {					\
-	struct sleeper _s[4];						\
-	bool _good = true;						\
-	uint64_t _t;							\
-	int _i;								\
-									\
-	for (_i = 0; _i < 4; _i++) {					\
-		_s[_i] = (struct sleeper){ .fd = _fd, .how = _i };	\
-		pthread_create(&_s[_i].thread, NULL, sleep_on, &_s[_i]);	\
-	}								\
-	b1_msleep(100);							\
-	_t = b1_now();							\
-	_act;								\
-	for (_i = 0; _i < 4; _i++) {					\
-		pthread_join(_s[_i].thread, NULL);			\
-		_good &= _s[_i].woken && _s[_i].ready - _t < 10000000000ull; \
-	}								\
-	ok(_good, "four sleepers are woken by " _what);			\
-} while (0)
+#define WAKES(_fd, _act, _what)                                            \
+	do {                                                               \
+		struct sleeper _s[4];                                      \
+		bool _good = true;                                         \
+		uint64_t _t;                                               \
+		int _i;                                                    \
+                                                                           \
+		for (_i = 0; _i < 4; _i++) {                               \
+			_s[_i] = (struct sleeper){ .fd = _fd, .how = _i }; \
+			pthread_create(&_s[_i].thread, NULL, sleep_on,     \
+				       &_s[_i]);                           \
+		}                                                          \
+		b1_msleep(100);                                            \
+		_t = b1_now();                                             \
+		_act;                                                      \
+		for (_i = 0; _i < 4; _i++) {                               \
+			pthread_join(_s[_i].thread, NULL);                 \
+			_good &= _s[_i].woken &&                           \
+				 _s[_i].ready - _t < 10000000000ull;       \
+		}                                                          \
+		ok(_good, "four sleepers are woken by " _what);            \
+	} while (0)
 
 static void in_child(int what, uint64_t id)
 {
@@ -210,8 +214,10 @@ static void test_sleepers(void)
 	WAKES(a, b1_multicast(b, 1, &handle, NULL, "2", 1, &t, 1),
 	      "a message with a handle");
 	ok(b1_hears_msg(a, node, "2", 1, 1, &(struct b1_msg){}), "it is there");
-	WAKES(a, b1_multicast(b, 2, (uint64_t[]){ hc, handle }, NULL, "3", 1,
-			      NULL, 0), "a multicast");
+	WAKES(a,
+	      b1_multicast(b, 2, (uint64_t[]){ hc, handle }, NULL, "3", 1, NULL,
+			   0),
+	      "a multicast");
 	b1_hears(a, node, "3");
 	b1_hears(c, nc, "3");
 	WAKES(a, in_child(0, handle), "another process");
@@ -252,8 +258,8 @@ static void test_uring(void)
 	}
 	sq = mmap(NULL, p.sq_off.array + 16, PROT_READ | PROT_WRITE, MAP_SHARED,
 		  ring, IORING_OFF_SQ_RING);
-	cq = mmap(NULL, p.cq_off.cqes + 8 * sizeof(*cqe), PROT_READ | PROT_WRITE,
-		  MAP_SHARED, ring, IORING_OFF_CQ_RING);
+	cq = mmap(NULL, p.cq_off.cqes + 8 * sizeof(*cqe),
+		  PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_CQ_RING);
 	sqe = mmap(NULL, 4 * sizeof(*sqe), PROT_READ | PROT_WRITE, MAP_SHARED,
 		   ring, IORING_OFF_SQES);
 	if (sq == MAP_FAILED || cq == MAP_FAILED || sqe == MAP_FAILED)
@@ -262,7 +268,9 @@ static void test_uring(void)
 	array = (uint32_t *)(sq + p.sq_off.array);
 	cqe = (struct io_uring_cqe *)(cq + p.cq_off.cqes);
 	*sqe = (struct io_uring_sqe){
-		.opcode = IORING_OP_POLL_ADD, .fd = a, .poll32_events = POLLIN,
+		.opcode = IORING_OP_POLL_ADD,
+		.fd = a,
+		.poll32_events = POLLIN,
 		.user_data = 99,
 	};
 	array[0] = 0;
@@ -271,9 +279,11 @@ static void test_uring(void)
 	tail = (uint32_t *)(cq + p.cq_off.tail);
 	ok(__atomic_load_n(tail, __ATOMIC_ACQUIRE) == 0, "io_uring: not yet");
 	in_child(0, handle);
-	syscall(SYS_io_uring_enter, ring, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0);
+	syscall(SYS_io_uring_enter, ring, 0, 1, IORING_ENTER_GETEVENTS, NULL,
+		0);
 	ok(__atomic_load_n(tail, __ATOMIC_ACQUIRE) == 1 &&
-	   cqe->user_data == 99 && (cqe->res & POLLIN), "io_uring: readable");
+		   cqe->user_data == 99 && (cqe->res & POLLIN),
+	   "io_uring: readable");
 	b1_hears(a, node, "child");
 	close(ring);
 }
@@ -300,8 +310,8 @@ static void test_drain(void)
 	while (got < 5000 && epoll_get(ep, 10000) == EPOLLIN)
 		while (b1_recv(a, &m) == 0)
 			got++;
-	ok(got == 5000, "edge: a reader that drains sleeps through nothing (%d)",
-	   got);
+	ok(got == 5000,
+	   "edge: a reader that drains sleeps through nothing (%d)", got);
 	pthread_join(thread, NULL);
 	close(ep);
 }

@@ -26,7 +26,8 @@ static void test_fork(void)
 	ok(b1_hears(a, node, "from the child") && b1_empty(a) && b1_empty(b),
 	   "its exit closes nothing");
 	ok(b1_says(b, made[1], "to its node") == 0 &&
-	   b1_hears(a, made[0], "to its node"), "what it made is there");
+		   b1_hears(a, made[0], "to its node"),
+	   "what it made is there");
 	b1_says(b, h, "for the child");
 	pid = fork();
 	if (!pid)
@@ -46,7 +47,8 @@ static void test_fork(void)
 	ok(b1_says(b, h, "x") == 0 && b1_empty(b), "closed here, open there");
 	(void)!write(pipes[1], "x", 1);
 	ok(b1_child_ok(pid) && b1_node_gone(b, h) && b1_node_gone(b, made[1]) &&
-	   b1_empty(b), "exit closes the last");
+		   b1_empty(b),
+	   "exit closes the last");
 	close(b);
 	close(pipes[0]);
 	close(pipes[1]);
@@ -146,7 +148,9 @@ static void pass_fd(int sock, int fd)
 	} u = { 0 };
 	struct iovec vec = { "x", 1 };
 	struct msghdr msg = {
-		.msg_iov = &vec, .msg_iovlen = 1, .msg_control = u.buf,
+		.msg_iov = &vec,
+		.msg_iovlen = 1,
+		.msg_control = u.buf,
 		.msg_controllen = sizeof(u.buf),
 	};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
@@ -168,7 +172,9 @@ static int take_fd(int sock)
 	char c;
 	struct iovec vec = { &c, 1 };
 	struct msghdr msg = {
-		.msg_iov = &vec, .msg_iovlen = 1, .msg_control = u.buf,
+		.msg_iov = &vec,
+		.msg_iovlen = 1,
+		.msg_control = u.buf,
 		.msg_controllen = sizeof(u.buf),
 	};
 	int fd;
@@ -209,7 +215,7 @@ static void test_pass(void)
 	close(b);
 	ok(b1_child_ok(pid), "the child has the other peer now");
 	ok(b1_hears(a, node, "through a passed peer") &&
-	   b1_handle_gone(a, node) && b1_empty(a),
+		   b1_handle_gone(a, node) && b1_empty(a),
 	   "and it closes with the child");
 	ok(b1_says(c, own, "still") == 0 && b1_hears(a, on, "still"),
 	   "the child's own peer lives on here");

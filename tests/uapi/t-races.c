@@ -8,7 +8,7 @@
 #include "b1.h"
 
 static int a, b, c, d;
-static uint64_t node, handle, h2, n2;
+static uint64_t node, handle, h2, n2, other_handle;
 
 /* --- a second thread that does one thing at the same time --------------- */
 
@@ -136,13 +136,27 @@ static int send_until_gone(void)
 /* Copy the handle into c three times, and send it to d's node by h2. */
 static int copy_around(void)
 {
-	struct bus1_transfer src[3] = { { 0, handle }, { 0, handle },
-					{ 0, handle } }, dst[3];
+	struct bus1_transfer src[3] = { { 0, handle },
+					{ 0, handle },
+					{ 0, handle } },
+			     dst[3];
 	int r = b1_transfer(b, c, 2, src, dst);
 
 	r = r ? r : b1_gives(b, h2, "one", handle);
 	r = r ? r : b1_transfer(b, c, 1, src, dst);
 	return r ? r : b1_multicast(b, 1, &h2, NULL, "two", 3, src, 2);
+}
+
+/* Twenty messages, each with two handles to n2, half of them to d. */
+static int send_many(void)
+{
+	struct bus1_transfer t[2] = { { 0, h2 }, { 0, h2 } };
+	uint64_t to[20];
+	int i;
+
+	for (i = 0; i < 20; i++)
+		to[i] = i % 2 ? other_handle : handle;
+	return b1_multicast(b, 20, to, NULL, "late", 4, t, 2);
 }
 
 static void test_double_release(unsigned int rounds)
@@ -189,7 +203,7 @@ static void test_both_ends(unsigned int rounds)
 		good += !r && !s && b1_empty(a) && b1_empty(b);
 	}
 	ok(good == i && !b1_count(a, "bus1-nodes") &&
-	   !b1_count(b, "bus1-handles"),
+		   !b1_count(b, "bus1-handles"),
 	   "D16: node and handle released at once: nobody hears (%u)", good);
 	close(a);
 	close(b);
@@ -213,8 +227,8 @@ static void test_send_release(unsigned int rounds)
 		sent += s;
 	}
 	ok(good == i,
-	   "no message after HANDLE_RELEASE, none lost (%u, %u messages)",
-	   good, sent);
+	   "no message after HANDLE_RELEASE, none lost (%u, %u messages)", good,
+	   sent);
 	here_waits = 0;
 	for (i = 0, good = 0; !enough(i, rounds / 10); i++) {
 		node = b1_node_to(a, b, &handle);
@@ -224,10 +238,47 @@ static void test_send_release(unsigned int rounds)
 			b1_node_gone(b, handle) && b1_empty(b) &&
 			b1_count(a, "bus1-queued-bytes") == 0;
 	}
-	ok(good == i,
-	   "sending to a node that is released: all discarded (%u)", good);
+	ok(good == i, "sending to a node that is released: all discarded (%u)",
+	   good);
 	close(a);
 	close(b);
+}
+
+/* A node dies after a message for it is made, before it is published. */
+static void test_late_message(unsigned int rounds)
+{
+	unsigned int i, k, good = 0;
+	uint64_t dn;
+	int r, s;
+
+	a = b1_open();
+	b = b1_open();
+	c = b1_open();
+	d = b1_open();
+	dn = b1_node_to(d, b, &other_handle);
+	for (i = 0; !enough(i, rounds); i++) {
+		node = b1_node_to(a, b, &handle);
+		n2 = b1_node_to(c, b, &h2);
+		here_waits = i % 50 * 400;
+		r = race(drop_node, send_many, &s);
+		good += !r && !s && b1_drop(b, h2) == 0 &&
+			b1_node_gone(b, handle) && b1_empty(b);
+		for (k = 0; k < 10; k++)
+			if (!b1_hears_msg(d, dn, "late", 4, 2, &got) ||
+			    b1_release(d, 2, (uint64_t[]){ got.t[0].id,
+							   got.t[1].id }))
+				break;
+		good += k == 10 && b1_empty(d) && b1_empty(a);
+		good += b1_handle_gone(c, n2) && b1_empty(c);
+	}
+	here_waits = 0;
+	ok(good == 3 * i && !b1_count(a, "bus1-queued-bytes"),
+	   "D11, D15: messages on their way to a node that is released (%u)",
+	   good);
+	close(a);
+	close(b);
+	close(c);
+	close(d);
 }
 
 /* Each handle copied while its node dies hears of it, after its message. */
@@ -301,7 +352,8 @@ static void test_recv_release(unsigned int rounds)
 		b1_gives(b, handle, "x", handle);
 		r = race(drop_node, recv_a, &s);
 		good += !r && ((!s && got.msg.n_transfers == 1 &&
-				b1_node_gone(a, got.t[0].id)) || s == EAGAIN);
+				b1_node_gone(a, got.t[0].id)) ||
+			       s == EAGAIN);
 		received += !s;
 		good += b1_empty(a) && b1_node_gone(b, handle) && b1_empty(b);
 	}
@@ -314,7 +366,8 @@ static void test_recv_release(unsigned int rounds)
 	close(b);
 }
 
-/* --- what a thread was told of must be there ------------------------------- */
+/* --- what a thread was told of must be there -------------------------------
+ */
 
 #define TOLD 3000
 static _Atomic unsigned int told, heard;
@@ -334,7 +387,8 @@ static void *teller(void *arg)
 			b1_send(b, targets[0], &i, sizeof(i));
 			break;
 		case 1:
-			b1_multicast(b, 2, targets, NULL, &i, sizeof(i), NULL, 0);
+			b1_multicast(b, 2, targets, NULL, &i, sizeof(i), NULL,
+				     0);
 			break;
 		default:
 			b1_multicast(b, 1, targets, NULL, &i, sizeof(i), &t, 1);
@@ -369,13 +423,15 @@ static void test_visible(void)
 		atomic_store(&heard, i);
 	}
 	pthread_join(thread, NULL);
-	ok(!miss, "D20: a message that someone heard of is receivable (%d)", miss);
+	ok(!miss, "D20: a message that someone heard of is receivable (%d)",
+	   miss);
 	close(a);
 	close(b);
 	close(c);
 }
 
-/* --- peers that close while they are waited for and sent to ---------------- */
+/* --- peers that close while they are waited for and sent to ----------------
+ */
 
 static int sleepers;
 
@@ -409,12 +465,13 @@ static void test_close_poll(unsigned int rounds)
 		r = race(close_a, send_until_gone, &s);
 		/* The sleeper may be the last to hold it, for a moment. */
 		poll(&(struct pollfd){ .fd = b, .events = POLLIN }, 1, 10000);
-		good += !r && s == 1000 && b1_node_gone(b, handle) && b1_empty(b);
+		good += !r && s == 1000 && b1_node_gone(b, handle) &&
+			b1_empty(b);
 	}
 	atomic_store(&told, 1);
 	pthread_join(thread, NULL);
-	ok(good == i,
-	   "D07, D15: peers closed while polled and sent to (%u)", good);
+	ok(good == i, "D07, D15: peers closed while polled and sent to (%u)",
+	   good);
 	close(b);
 	close(sleepers);
 }
@@ -428,6 +485,7 @@ int main(void)
 	test_double_release(700);
 	test_both_ends(2000);
 	test_send_release(500);
+	test_late_message(2000);
 	test_copy_release(700, false);
 	test_copy_release(700, true);
 	test_recv_release(700);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* BUS1_CMD_RECV: what it does, how it refuses, and that refusing costs nothing. */
+/* BUS1_CMD_RECV: what it does, how it refuses, and that refusing costs nothing.
+ */
 #include "b1.h"
 
 static int a, b;
@@ -21,9 +22,12 @@ static void good(void)
 	vec[0] = (struct iovec){ data, 4 };
 	vec[1] = (struct iovec){ data + 4, 28 };
 	msg = (struct bus1_message){
-		.type = BUS1_INVALID, .n_transfers = 2,
-		.ptr_transfers = BUS1_FROM_PTR(t), .n_data = 32,
-		.n_data_vecs = 2, .ptr_data_vecs = BUS1_FROM_PTR(vec),
+		.type = BUS1_INVALID,
+		.n_transfers = 2,
+		.ptr_transfers = BUS1_FROM_PTR(t),
+		.n_data = 32,
+		.n_data_vecs = 2,
+		.ptr_data_vecs = BUS1_FROM_PTR(vec),
 	};
 	cmd = (struct bus1_cmd_recv){
 		.ptr_metadata = BUS1_FROM_PTR(&meta),
@@ -45,7 +49,8 @@ static void refused(int want, const char *what, uint64_t value)
 
 static void test_room(void)
 {
-	struct bus1_transfer out[3] = { { 0, handle }, { 0, handle },
+	struct bus1_transfer out[3] = { { 0, handle },
+					{ 0, handle },
 					{ 0, handle } };
 	struct b1_msg m;
 	uint64_t i;
@@ -63,16 +68,16 @@ static void test_room(void)
 	b1_watch(a, b);
 	for (i = 0; i < 3; i++)
 		ok(b1_recv_room(a, &m, i, 10) == EMSGSIZE &&
-		   m.msg.n_transfers == 3 && m.msg.n_data == 10 &&
-		   b1_unchanged(), "D03: room for %d of 3 handles, D13: told so",
-		   (int)i);
+			   m.msg.n_transfers == 3 && m.msg.n_data == 10 &&
+			   b1_unchanged(),
+		   "D03: room for %d of 3 handles, D13: told so", (int)i);
 	for (i = 0; i < 10; i += 3)
 		ok(b1_recv_room(a, &m, 3, i) == EMSGSIZE &&
-		   m.msg.n_transfers == 3 && m.msg.n_data == 10 &&
-		   b1_unchanged(), "room for %d of 10 bytes, D13: told so",
-		   (int)i);
+			   m.msg.n_transfers == 3 && m.msg.n_data == 10 &&
+			   b1_unchanged(),
+		   "room for %d of 10 bytes, D13: told so", (int)i);
 	ok(b1_recv_room(a, &m, 3, 10) == 0 && m.msg.n_data == 10 &&
-	   m.msg.n_transfers == 3 && !memcmp(m.data, "0123456789", 10),
+		   m.msg.n_transfers == 3 && !memcmp(m.data, "0123456789", 10),
 	   "D13: exactly enough room; 0 is returned");
 	ok(b1_hears(a, node, "next"), "the next message comes next");
 	for (i = 0; i < 3; i++)
@@ -90,34 +95,35 @@ static void test_clamp(void)
 	msg.n_data = ~0ull;
 	msg.n_transfers = ~0ull;
 	ok(receive() == 0 && msg.n_data == 11 && msg.n_transfers == 0 &&
-	   !memcmp(data, "four iovecs", 11) &&
-	   b1_poisoned(data + 11, sizeof(data) - 11),
+		   !memcmp(data, "four iovecs", 11) &&
+		   b1_poisoned(data + 11, sizeof(data) - 11),
 	   "D22: absurd room is taken as what the iovecs hold");
 	b1_says(b, handle, "twelve bytes");
 	good();
 	vec[1].iov_len = 7;
 	msg.n_data = 1ull << 63;
 	ok(receive() == EMSGSIZE && msg.n_data == 12 && msg.n_transfers == 0 &&
-	   b1_poisoned(data, sizeof(data)),
+		   b1_poisoned(data, sizeof(data)),
 	   "n_data more than the iovecs: they are the room");
 	good();
 	vec[1].iov_len = 60;
 	msg.n_data = 11;
 	ok(receive() == EMSGSIZE && msg.n_data == 12 &&
-	   b1_poisoned(data, sizeof(data)),
+		   b1_poisoned(data, sizeof(data)),
 	   "n_data less than the iovecs: it is the room");
 	good();
 	msg.n_data = 12;
 	msg.n_transfers = 1ull << 60;
 	ok(receive() == 0 && !memcmp(data, "twelve bytes", 12) &&
-	   b1_poisoned(data + 12, sizeof(data) - 12), "scattered over two");
+		   b1_poisoned(data + 12, sizeof(data) - 12),
+	   "scattered over two");
 	b1_gives(b, handle, "", handle);
 	good();
 	msg.n_transfers = 1ull << 60;
 	msg.n_data = msg.n_data_vecs = 0;
 	msg.ptr_data_vecs = 0;
 	ok(receive() == 0 && msg.n_transfers == 1 && b1_drop(a, t[0].id) == 0 &&
-	   b1_poisoned(t + 1, sizeof(*t)),
+		   b1_poisoned(t + 1, sizeof(*t)),
 	   "D22: room for more handles than can be");
 	b1_says(b, handle, "");
 	good();
@@ -132,12 +138,14 @@ static void expect_intact(const char *what)
 {
 	struct b1_msg m;
 
-	ok(b1_hears_msg(a, node, "0123456789abcdef0123456789abcdef", 32, 2, &m) &&
-	   b1_says(a, m.t[0].id, "third") == 0 &&
-	   b1_drop(a, m.t[0].id) == 0 && b1_drop(a, m.t[1].id) == 0,
+	ok(b1_hears_msg(a, node, "0123456789abcdef0123456789abcdef", 32, 2,
+			&m) &&
+		   b1_says(a, m.t[0].id, "third") == 0 &&
+		   b1_drop(a, m.t[0].id) == 0 && b1_drop(a, m.t[1].id) == 0,
 	   "after %s the message is first, whole, with its handles", what);
 	ok(b1_hears(a, node, "second") && b1_hears(a, node, "third") &&
-	   b1_empty(a), "and the second second");
+		   b1_empty(a),
+	   "and the second second");
 }
 
 static void fill(void)
@@ -154,7 +162,8 @@ static void fill(void)
 static void test_arguments(void)
 {
 	static const uint64_t lengths[] = { 1ull << 63, ~0ull, -4096ull };
-	static const uint64_t counts[] = { 1025, 1ull << 32, 1ull << 63, ~0ull };
+	static const uint64_t counts[] = { 1025, 1ull << 32, 1ull << 63,
+					   ~0ull };
 	unsigned int i;
 
 	fill();
@@ -295,8 +304,8 @@ static void test_edges(void)
 	cmd.ptr_message = BUS1_FROM_PTR(em);
 	cmd.ptr_metadata = BUS1_FROM_PTR(ed);
 	ok(receive() == 0 && em->n_data == 10 && em->n_transfers == 1 &&
-	   ed->id == node && !memcmp(data, "0123", 4) &&
-	   !memcmp(vec[1].iov_base, "456789", 6),
+		   ed->id == node && !memcmp(data, "0123", 4) &&
+		   !memcmp(vec[1].iov_base, "456789", 6),
 	   "everything at the end of its page is good");
 	close(a);
 }

@@ -10,7 +10,8 @@ static void test_effects(void)
 	keep = b1_copy(b, h, b);
 	ok(b1_drop(b, h) == 0, "a handle");
 	ok(b1_send(b, h, "x", 1) == EBADRQC && !b1_has_handle(b, h) &&
-	   b1_drop(b, h) == EBADRQC, "its ID is unknown at once");
+		   b1_drop(b, h) == EBADRQC,
+	   "its ID is unknown at once");
 	ok(b1_empty(a), "another handle is left: no notification");
 	ok(b1_drop(a, node) == 0, "a node");
 	ok(b1_drop(a, node) == EBADRQC, "its ID is unknown at once");
@@ -23,7 +24,8 @@ static void test_effects(void)
 	ok(b1_empty(a), "D09: a node and its only handle released together");
 	ok(b1_node_gone(b, h2) && b1_empty(b), "the other node's handle");
 	ok(b1_count(a, "bus1-nodes") == 0 && b1_count(a, "bus1-handles") == 0 &&
-	   b1_count(b, "bus1-handles") == 0, "nothing is left");
+		   b1_count(b, "bus1-handles") == 0,
+	   "nothing is left");
 
 	node = b1_node(a, &h);
 	ok(b1_release(a, 2, (uint64_t[]){ node, h }) == 0 && b1_empty(a),
@@ -33,7 +35,8 @@ static void test_effects(void)
 	ok(b1_release(a, 0, NULL) == 0 && b1_unchanged(), "n = 0 does nothing");
 	node = b1_node(a, &h);
 	ok(b1_release(a, 1, b1_const(&h, sizeof(h))) == 0 &&
-	   b1_handle_gone(a, node), "the array is only read");
+		   b1_handle_gone(a, node),
+	   "the array is only read");
 	close(a);
 	close(b);
 }
@@ -90,7 +93,8 @@ static void test_ids(void)
 		b1_node(a, &ids[i]);
 	ids[39] = ids[0];
 	b1_watch(a, b);
-	b1_refused(b1_release(a, 40, ids), EINVAL, "D05: the first again as the 40th");
+	b1_refused(b1_release(a, 40, ids), EINVAL,
+		   "D05: the first again as the 40th");
 	ids[39] = theirs;
 	b1_refused(b1_release(a, 40, ids), EBADRQC, "39 good and one unknown");
 	ok(b1_says(a, h, "alive") == 0 && b1_hears(a, node, "alive"),
@@ -105,8 +109,8 @@ static void test_ids(void)
 static void test_arguments(void)
 {
 	static const uint64_t counts[] = {
-		BUS1_MAX_IDS + 1, 1ull << 32, (1ull << 32) + 1, 1ull << 61,
-		1ull << 63, ~0ull,
+		BUS1_MAX_IDS + 1, 1ull << 32, (1ull << 32) + 1,
+		1ull << 61,	  1ull << 63, ~0ull,
 	};
 	int a = b1_open();
 	uint64_t h, node = b1_node(a, &h), ids[2] = { h, node };
@@ -128,9 +132,9 @@ static void test_arguments(void)
 			   "D22: %#llx IDs", (unsigned long long)counts[i]);
 	n = b1_bad(bad, &cmd, sizeof(cmd), false);
 	for (i = 0; i < n; i++)
-		b1_refused(b1_ioctl(a, BUS1_CMD_RELEASE,
-				    BUS1_TO_PTR(bad[i].addr)), EFAULT,
-			   "command: %s", bad[i].what);
+		b1_refused(
+			b1_ioctl(a, BUS1_CMD_RELEASE, BUS1_TO_PTR(bad[i].addr)),
+			EFAULT, "command: %s", bad[i].what);
 	n = b1_bad(bad, ids, sizeof(ids), false);
 	for (i = 0; i < n; i++)
 		b1_refused(b1_release(a, 2, BUS1_TO_PTR(bad[i].addr)), EFAULT,

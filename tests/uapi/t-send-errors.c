@@ -4,7 +4,10 @@
 
 #include "b1.h"
 
-#define CREATE { BUS1_TRANSFER_FLAG_CREATE, BUS1_INVALID }
+#define CREATE                                          \
+	{                                               \
+		BUS1_TRANSFER_FLAG_CREATE, BUS1_INVALID \
+	}
 
 /* A good call, of which each test spoils one part. */
 static int a, b;
@@ -24,12 +27,15 @@ static void good(void)
 	vec[0] = (struct iovec){ "0123456789abcdef", 16 };
 	vec[1] = vec[0];
 	msg = (struct bus1_message){
-		.n_transfers = 2, .ptr_transfers = BUS1_FROM_PTR(t),
-		.n_data = 32, .n_data_vecs = 2,
+		.n_transfers = 2,
+		.ptr_transfers = BUS1_FROM_PTR(t),
+		.n_data = 32,
+		.n_data_vecs = 2,
 		.ptr_data_vecs = BUS1_FROM_PTR(vec),
 	};
 	cmd = (struct bus1_cmd_send){
-		.n_destinations = 2, .ptr_destinations = BUS1_FROM_PTR(to),
+		.n_destinations = 2,
+		.ptr_destinations = BUS1_FROM_PTR(to),
 		.ptr_errors = BUS1_FROM_PTR(errors),
 		.ptr_message = BUS1_FROM_PTR(&msg),
 	};
@@ -86,8 +92,13 @@ static void test_flags(void)
 static void test_ids(void)
 {
 	const uint64_t bad[] = {
-		own, foreign, 0, BUS1_INVALID, handle & ~BUS1_MANAGED,
-		handle | 1ull << 32, handle | 1ull << 63,
+		own,
+		foreign,
+		0,
+		BUS1_INVALID,
+		handle & ~BUS1_MANAGED,
+		handle | 1ull << 32,
+		handle | 1ull << 63,
 	};
 	unsigned int i;
 
@@ -105,7 +116,8 @@ static void test_ids(void)
 	t[1].id = foreign;
 	cmd.ptr_errors = 0;
 	ok(b1_cmd(b, BUS1_CMD_SEND, &cmd, sizeof(cmd)) == EBADRQC &&
-	   t[0].id == BUS1_INVALID && t[0].flags == BUS1_TRANSFER_FLAG_CREATE,
+		   t[0].id == BUS1_INVALID &&
+		   t[0].flags == BUS1_TRANSFER_FLAG_CREATE,
 	   "CREATE, then an unknown ID: not written back");
 	good();
 }
@@ -113,8 +125,9 @@ static void test_ids(void)
 static void test_counts(void)
 {
 	static const uint64_t counts[] = {
-		65537, 1ull << 32, (1ull << 32) + 2, 1ull << 60, 1ull << 63,
-		(1ull << 63) + 2, ~0ull,
+		65537,	    1ull << 32, (1ull << 32) + 2,
+		1ull << 60, 1ull << 63, (1ull << 63) + 2,
+		~0ull,
 	};
 	static const uint64_t sizes[] = {
 		33, 1ull << 32, (1ull << 32) + 8, 1ull << 63, ~0ull,
@@ -201,7 +214,7 @@ static void test_iovecs(void)
 	msg.n_transfers = 0;
 	cmd.n_destinations = 1;
 	ok(b1_cmd(b, BUS1_CMD_SEND, &cmd, sizeof(cmd)) == 0 &&
-	   b1_hears_msg(a, node, zeros, 8, 0, &(struct b1_msg){}),
+		   b1_hears_msg(a, node, zeros, 8, 0, &(struct b1_msg){}),
 	   "6 GiB of iovecs, of which 8 bytes are sent");
 	good();
 	vec[0] = (struct iovec){ zeros, 3ul << 30 };
@@ -320,8 +333,8 @@ int main(void)
 	ok(b1_empty(a) && b1_empty(b), "nothing was sent to anybody");
 	msg.n_transfers = 0;
 	ok(b1_cmd(b, BUS1_CMD_SEND, &cmd, sizeof(cmd)) == 0 &&
-	   b1_hears(a, node, "0123456789abcdef0123456789abcdef") &&
-	   b1_hears(a, node, "0123456789abcdef0123456789abcdef"),
+		   b1_hears(a, node, "0123456789abcdef0123456789abcdef") &&
+		   b1_hears(a, node, "0123456789abcdef0123456789abcdef"),
 	   "and the same call, unspoiled, is good");
 	close(a);
 	close(b);

@@ -74,9 +74,12 @@ static void *receive(void *arg)
 
 	r->vec = (struct iovec){ r->data, sizeof(r->data) };
 	r->msg = (struct bus1_message){
-		.type = BUS1_INVALID, .n_transfers = 4,
-		.ptr_transfers = BUS1_FROM_PTR(r->t), .n_data = 16,
-		.n_data_vecs = 1, .ptr_data_vecs = BUS1_FROM_PTR(&r->vec),
+		.type = BUS1_INVALID,
+		.n_transfers = 4,
+		.ptr_transfers = BUS1_FROM_PTR(r->t),
+		.n_data = 16,
+		.n_data_vecs = 1,
+		.ptr_data_vecs = BUS1_FROM_PTR(&r->vec),
 	};
 	if (r->where && r->part == DATA)
 		r->vec.iov_base = r->where;
@@ -129,8 +132,8 @@ static void test_others(int part)
 	ok(b1_readable(a) && b1_count(a, "bus1-queued") == 1,
 	   "D21: poll sees the message as the first; fdinfo answers");
 	ok(b1_says(b, handle, "2") == 0 &&
-	   b1_multicast(b, 1, &handle, NULL, "3", 1,
-			&(struct bus1_transfer){ 0, handle }, 1) == 0,
+		   b1_multicast(b, 1, &handle, NULL, "3", 1,
+				&(struct bus1_transfer){ 0, handle }, 1) == 0,
 	   "D21: others send to the peer");
 	n = b1_node(a, &mine);
 	ok(b1_says(a, mine, "self") == 0, "D21: it sends itself");
@@ -142,7 +145,7 @@ static void test_others(int part)
 	h = b1_copy(c, h, a);
 	ok(b1_drop(a, h) == 0, "D21: TRANSFER out of it and into it");
 	ok(b1_release(a, 2, (uint64_t[]){ n, mine }) == 0 &&
-	   b1_count(a, "bus1-queued") == 3,
+		   b1_count(a, "bus1-queued") == 3,
 	   "D21: a node with a message, and its handle, released");
 	start(&second, NULL, DATA);
 	b1_msleep(100);
@@ -174,11 +177,12 @@ static void test_vanish(void)
 	ok(stalled() && b1_drop(a, n) == 0 && b1_node_gone(b, h),
 	   "its node is released while a message is copied");
 	ok(b1_count(a, "bus1-queued") == 1 &&
-	   b1_count(a, "bus1-queued-bytes") == 4, "it is discarded at once");
+		   b1_count(a, "bus1-queued-bytes") == 4,
+	   "it is discarded at once");
 	provide(p);
 	pthread_join(r.thread, NULL);
 	ok(!r.result && r.meta.id == node && r.msg.n_data == 4 &&
-	   r.msg.n_transfers == 0 && !memcmp(p, "next", 4),
+		   r.msg.n_transfers == 0 && !memcmp(p, "next", 4),
 	   "RECV takes the next");
 	munmap(p, page);
 	p = stall_page();
@@ -190,7 +194,7 @@ static void test_vanish(void)
 	provide(p);
 	pthread_join(r.thread, NULL);
 	ok(r.result == EAGAIN && r.msg.type == BUS1_INVALID &&
-	   r.msg.n_transfers == 4 && r.msg.n_data == 16,
+		   r.msg.n_transfers == 4 && r.msg.n_data == 16,
 	   "RECV has nothing, and can be repeated as it is");
 	munmap(p, page);
 
@@ -227,8 +231,9 @@ static void test_carried(void)
 	provide(p);
 	pthread_join(r.thread, NULL);
 	ok(!r.result && r.msg.n_transfers == 1 &&
-	   b1_node_gone(a, ((struct bus1_transfer *)p)->id) &&
-	   b1_hears(a, node, "after"), "D09: NODE_RELEASE directly behind it");
+		   b1_node_gone(a, ((struct bus1_transfer *)p)->id) &&
+		   b1_hears(a, node, "after"),
+	   "D09: NODE_RELEASE directly behind it");
 	close_peers();
 	munmap(p, page);
 }
@@ -266,16 +271,16 @@ static void test_writers(int what)
 	ok(stalled(), "%s stalls on what it writes back",
 	   what ? "TRANSFER" : "SEND");
 	ok(b1_empty(a) && b1_count(b, "bus1-nodes") == 0 &&
-	   b1_count(a, "bus1-handles") == 0,
+		   b1_count(a, "bus1-handles") == 0,
 	   "before the commit nothing is there");
 	ok(b1_multicast(b, 1, &handle, &err, "early", 5, NULL, 0) == 0 &&
-	   b1_hears(a, node, "early") && b1_copy(b, handle, a) &&
-	   b1_node_to(b, a, &h) && b1_drop(a, h) == 0,
+		   b1_hears(a, node, "early") && b1_copy(b, handle, a) &&
+		   b1_node_to(b, a, &h) && b1_drop(a, h) == 0,
 	   "D21: SEND, RECV, TRANSFER, RELEASE on the same peers");
 	provide(x.where);
 	pthread_join(x.thread, NULL);
 	ok(x.result == 0 && (what || b1_hears_msg(a, node, "late", 4, 1,
-						 &(struct b1_msg){})),
+						  &(struct b1_msg){})),
 	   "the page comes: it commits");
 	close_peers();
 	munmap(x.where, page);
@@ -344,8 +349,8 @@ static void test_killed(void)
 	   "the peer goes on");
 	ok(ends(first), "D21: kill -9 of the process that stalls");
 	ok(b1_count(a, "bus1-handles") == 0 &&
-	   b1_hears_msg(a, node, "stays", 5, 1, &(struct b1_msg){}) &&
-	   b1_hears(a, node, "and more") && b1_empty(a),
+		   b1_hears_msg(a, node, "stays", 5, 1, &(struct b1_msg){}) &&
+		   b1_hears(a, node, "and more") && b1_empty(a),
 	   "what it did not receive is the first, whole");
 	/* The last descriptor goes with the stalled process. */
 	b1_gives(b, handle, "lost", handle);

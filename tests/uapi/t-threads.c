@@ -6,7 +6,8 @@
 
 #include "b1.h"
 
-/* --- every message to a live receiver, once --------------------------------- */
+/* --- every message to a live receiver, once ---------------------------------
+ */
 
 #define SENDERS 3
 #define RECEIVERS 3
@@ -94,8 +95,8 @@ static void test_messages(void)
 				node[r] = b1_node_to(receiver[r], sender[s],
 						     &to[s][r]);
 			else
-				to[s][r] = b1_copy(sender[0], to[0][r],
-						   sender[s]);
+				to[s][r] =
+					b1_copy(sender[0], to[0][r], sender[s]);
 		}
 	}
 	for (i = 0; i < MESSAGES; i++)
@@ -119,7 +120,8 @@ static void test_messages(void)
 			for (i = 0; i < MESSAGES; i++)
 				bad += counts[r][s][i] !=
 				       (i % 4 == 0 || i % RECEIVERS == r);
-	ok(!bad && !wrong, "each of %u messages exactly once (%u wrong, %u bad)",
+	ok(!bad && !wrong,
+	   "each of %u messages exactly once (%u wrong, %u bad)",
 	   received[0] + received[1] + received[2], wrong, bad);
 	ok(!disorder, "each sender's in its order (%u)", disorder);
 	for (r = 0, bad = 0; r < RECEIVERS; r++)
@@ -129,13 +131,15 @@ static void test_messages(void)
 	for (s = 0; s < SENDERS; s++)
 		close(sender[s]);
 	for (r = 0; r < RECEIVERS; r++) {
-		ok(b1_handle_gone(receiver[r], node[r]) && b1_empty(receiver[r]),
+		ok(b1_handle_gone(receiver[r], node[r]) &&
+			   b1_empty(receiver[r]),
 		   "one HANDLE_RELEASE for receiver %u", r);
 		close(receiver[r]);
 	}
 }
 
-/* --- notifications while peers close ---------------------------------------- */
+/* --- notifications while peers close ----------------------------------------
+ */
 
 #define LIVES 150
 #define USERS 2
@@ -184,8 +188,8 @@ static void *use(void *arg)
 		id = atomic_load(&target[u]);
 		t = (struct bus1_transfer){ BUS1_TRANSFER_FLAG_CREATE,
 					    BUS1_INVALID };
-		r = id ? b1_multicast(user[u], 1, &id, NULL, "use", 3, &t, 1) :
-			 EBADRQC;
+		r = id ? b1_multicast(user[u], 1, &id, NULL, "use", 3, &t, 1)
+		       : EBADRQC;
 		if (!r && t.id < sizeof(y->made)) {
 			y->made[t.id] = 1;
 			y->n_made++;
@@ -251,12 +255,14 @@ static void test_lives(void)
 		ok(t->n_gone == LIVES, "NODE_RELEASE of %u peers: %u", LIVES,
 		   t->n_gone);
 		ok(b1_empty(user[u]) && !b1_count(user[u], "bus1-nodes") &&
-		   !b1_count(user[u], "bus1-handles"), "nothing is left");
+			   !b1_count(user[u], "bus1-handles"),
+		   "nothing is left");
 		close(user[u]);
 	}
 }
 
-/* --- transfers in both directions ------------------------------------------- */
+/* --- transfers in both directions -------------------------------------------
+ */
 
 static int left, right;
 static uint64_t left_handle, right_handle;
@@ -287,19 +293,21 @@ static void test_transfer(void)
 	b1_node(left, &left_handle);
 	b1_node(right, &right_handle);
 	for (i = 0; i < 4; i++)
-		pthread_create(&thread[i], NULL, transfer, i % 2 ? &left : NULL);
+		pthread_create(&thread[i], NULL, transfer,
+			       i % 2 ? &left : NULL);
 	for (i = 0; i < 4; i++)
 		pthread_join(thread[i], NULL);
 	ok(!wrong && b1_empty(left) && b1_empty(right) &&
-	   b1_count(left, "bus1-handles") == 1 &&
-	   b1_count(right, "bus1-handles") == 1,
+		   b1_count(left, "bus1-handles") == 1 &&
+		   b1_count(right, "bus1-handles") == 1,
 	   "D21: transfers in both directions at once, and into oneself (%u)",
 	   wrong);
 	close(left);
 	close(right);
 }
 
-/* --- a crowd of releases ------------------------------------------------------ */
+/* --- a crowd of releases
+ * ------------------------------------------------------ */
 
 static uint64_t crowd[4][500];
 
@@ -345,7 +353,8 @@ static void test_last(void)
 	for (i = 0; i < 500; i++)
 		bad += seen[i] != 1;
 	ok(!bad && !wrong && !b1_count(left, "bus1-nodes"),
-	   "D01: four threads drop the handles of 500 nodes: one each (%d)", bad);
+	   "D01: four threads drop the handles of 500 nodes: one each (%d)",
+	   bad);
 	close(left);
 	close(right);
 }

@@ -2,7 +2,10 @@
 /* BUS1_CMD_TRANSFER: what it does, and how it refuses. */
 #include "b1.h"
 
-#define CREATE { BUS1_TRANSFER_FLAG_CREATE, BUS1_INVALID }
+#define CREATE                                          \
+	{                                               \
+		BUS1_TRANSFER_FLAG_CREATE, BUS1_INVALID \
+	}
 
 static void test_create(void)
 {
@@ -18,12 +21,14 @@ static void test_create(void)
 		good &= b1_id_ok(src[i].id) && !src[i].flags;
 		good &= b1_id_ok(dst[i].id) && !dst[i].flags;
 		for (j = 0; j < i; j++)
-			good &= src[i].id != src[j].id && dst[i].id != dst[j].id;
+			good &= src[i].id != src[j].id &&
+				dst[i].id != dst[j].id;
 	}
 	ok(good, "D02: each with its own ID at its own place, flags 0");
 	ok(b1_poisoned(&dst[4], sizeof(dst[4])), "nothing behind the array");
 	ok(b1_count(a, "bus1-nodes") == 4 && b1_count(a, "bus1-handles") == 0 &&
-	   b1_count(b, "bus1-nodes") == 0 && b1_count(b, "bus1-handles") == 4,
+		   b1_count(b, "bus1-nodes") == 0 &&
+		   b1_count(b, "bus1-handles") == 4,
 	   "nodes in one peer, handles in the other");
 	for (i = 0, good = true; i < 4; i++) {
 		good &= b1_says(b, dst[i].id, "to") == 0;
@@ -46,11 +51,11 @@ static void test_copy(void)
 	y = b1_copy(a, h, b);
 	ok(x != y, "each copy is a handle of its own");
 	ok(b1_says(b, x, "x") == 0 && b1_says(b, y, "y") == 0 &&
-	   b1_hears(a, node, "x") && b1_hears(a, node, "y"),
+		   b1_hears(a, node, "x") && b1_hears(a, node, "y"),
 	   "both lead to the node");
 	back = b1_copy(b, x, a);
 	ok(back != h && back != node && b1_says(a, back, "z") == 0 &&
-	   b1_hears(a, node, "z"),
+		   b1_hears(a, node, "z"),
 	   "also back to the owner it comes as a new handle");
 	x = b1_copy(b, x, c);
 	ok(b1_says(c, x, "third") == 0 && b1_hears(a, node, "third"),
@@ -60,14 +65,15 @@ static void test_copy(void)
 	ok(b1_transfer(a, BUS1_INVALID, 3, src, dst) == 0,
 	   "to BUS1_INVALID, the same peer; creating and copying together");
 	ok(src[0].id == h && !src[0].flags && src[2].id == h && !src[2].flags &&
-	   b1_id_ok(src[1].id) && !src[1].flags,
+		   b1_id_ok(src[1].id) && !src[1].flags,
 	   "sources that are copied stay");
 	ok(b1_says(a, dst[0].id, "0") == 0 && b1_says(a, dst[1].id, "1") == 0 &&
-	   b1_says(a, dst[2].id, "2") == 0 && b1_hears(a, node, "0") &&
-	   b1_hears(a, src[1].id, "1") && b1_hears(a, node, "2"),
+		   b1_says(a, dst[2].id, "2") == 0 && b1_hears(a, node, "0") &&
+		   b1_hears(a, src[1].id, "1") && b1_hears(a, node, "2"),
 	   "the new handles lead where they should");
-	ok(b1_transfer(a, a, 1, src, dst) == 0 && b1_says(a, dst[0].id, "3") == 0 &&
-	   b1_hears(a, node, "3"), "to may be the peer's own descriptor");
+	ok(b1_transfer(a, a, 1, src, dst) == 0 &&
+		   b1_says(a, dst[0].id, "3") == 0 && b1_hears(a, node, "3"),
+	   "to may be the peer's own descriptor");
 	ok(b1_transfer(a, b, 1, b1_const(&src[0], sizeof(src[0])), dst) == 0,
 	   "a source that is copied is only read");
 	close(a);
@@ -95,15 +101,21 @@ static void test_zero(void)
 static void test_arguments(void)
 {
 	static const uint64_t counts[] = {
-		BUS1_MAX_TRANSFERS + 1, 1ull << 32, (1ull << 32) + 1,
-		1ull << 60, 1ull << 63, ~0ull,
+		BUS1_MAX_TRANSFERS + 1,
+		1ull << 32,
+		(1ull << 32) + 1,
+		1ull << 60,
+		1ull << 63,
+		~0ull,
 	};
 	int a = b1_open(), b = b1_open(), pipes[2];
 	uint64_t h, node = b1_node(a, &h), other = 0, foreign;
 	struct bus1_transfer src = { 0, h }, dst;
 	struct bus1_transfer two[2] = { { 0, h }, { 0, h } }, out[2];
 	struct bus1_cmd_transfer cmd = {
-		.to = b, .n_transfers = 1, .ptr_src = BUS1_FROM_PTR(&src),
+		.to = b,
+		.n_transfers = 1,
+		.ptr_src = BUS1_FROM_PTR(&src),
 		.ptr_dst = BUS1_FROM_PTR(&dst),
 	};
 	unsigned int i;
@@ -127,7 +139,8 @@ static void test_arguments(void)
 				   "flag bit %u of a transfer", i);
 	}
 	src = (struct bus1_transfer){ BUS1_TRANSFER_FLAG_CREATE, h };
-	b1_refused(b1_transfer(a, b, 1, &src, &dst), EINVAL, "CREATE with a handle");
+	b1_refused(b1_transfer(a, b, 1, &src, &dst), EINVAL,
+		   "CREATE with a handle");
 	src.id = 0;
 	b1_refused(b1_transfer(a, b, 1, &src, &dst), EINVAL, "CREATE with 0");
 	ok(src.flags == BUS1_TRANSFER_FLAG_CREATE && src.id == 0,
@@ -163,8 +176,9 @@ static void test_arguments(void)
 	b1_refused(b1_transfer(a, b, 2, two, out), EBADRQC,
 		   "all or nothing: CREATE, then an unknown ID");
 	ok(two[0].id == BUS1_INVALID &&
-	   two[0].flags == BUS1_TRANSFER_FLAG_CREATE &&
-	   b1_poisoned(out, sizeof(out)), "neither array is written");
+		   two[0].flags == BUS1_TRANSFER_FLAG_CREATE &&
+		   b1_poisoned(out, sizeof(out)),
+	   "neither array is written");
 
 	for (i = 0; i < sizeof(counts) / sizeof(*counts); i++)
 		b1_refused(b1_transfer(a, b, counts[i], two, out), EMSGSIZE,
@@ -184,7 +198,9 @@ static void test_pointers(void)
 	uint64_t h;
 	struct bus1_transfer src[2], dst[2];
 	struct bus1_cmd_transfer cmd = {
-		.to = b, .n_transfers = 2, .ptr_src = BUS1_FROM_PTR(src),
+		.to = b,
+		.n_transfers = 2,
+		.ptr_src = BUS1_FROM_PTR(src),
 		.ptr_dst = BUS1_FROM_PTR(dst),
 	};
 	struct b1_bad bad[B1_N_BAD];
@@ -196,8 +212,8 @@ static void test_pointers(void)
 	n = b1_bad(bad, &cmd, sizeof(cmd), false);
 	for (i = 0; i < n; i++)
 		b1_refused(b1_ioctl(a, BUS1_CMD_TRANSFER,
-				    BUS1_TO_PTR(bad[i].addr)), EFAULT,
-			   "command: %s", bad[i].what);
+				    BUS1_TO_PTR(bad[i].addr)),
+			   EFAULT, "command: %s", bad[i].what);
 	n = b1_bad(bad, src, sizeof(src), false);
 	for (i = 0; i < n; i++)
 		b1_refused(b1_transfer(a, b, 2, BUS1_TO_PTR(bad[i].addr), dst),

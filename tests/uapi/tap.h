@@ -36,8 +36,8 @@ static inline void plan(unsigned int n)
 }
 
 /* Say something to the person who reads the log. */
-static inline __attribute__((format(printf, 1, 2))) void
-diag(const char *fmt, ...)
+static inline __attribute__((format(printf, 1, 2))) void diag(const char *fmt,
+							      ...)
 {
 	char text[512];
 	va_list ap;
