@@ -108,6 +108,7 @@ build/bpf/vmlinux.h: build/kernel/6.1/release
 
 build/bpf/%.bpf.o: bpf/%.bpf.c build/bpf/vmlinux.h
 	$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
+	llvm-strip -g $@
 
 build/bpf/%.skel.h: build/bpf/%.bpf.o
 	bpftool gen skeleton $< name $* >$@.new
@@ -115,9 +116,10 @@ build/bpf/%.skel.h: build/bpf/%.bpf.o
 .PRECIOUS: build/bpf/%.bpf.o
 
 $(TRACE_OBJ): $(SKELETONS)
+build/obj/tools/bus1-trace/main.o: ALL_CFLAGS += -DBUS1_VERSION='"$(VERSION)"'
 build/bin/bus1-trace: $(TRACE_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lelf -lz -ljson-c
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lelf -lz
 
 $(EXAMPLES): build/bin/%: build/obj/examples/%.o build/lib/libbus1.a
 $(TESTS): build/bin/%: build/obj/tests/uapi/%.o build/lib/libbus1.a

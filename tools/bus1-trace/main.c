@@ -5,10 +5,6 @@
 #include <string.h>
 #include "bus1-trace.h"
 
-#ifndef BUS1_VERSION
-#define BUS1_VERSION "0.1.0"
-#endif
-
 bool debug;
 
 static const struct verb {
