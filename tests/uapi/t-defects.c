@@ -268,8 +268,40 @@ out:
 	close(c);
 }
 
+#define TRACING "/sys/kernel/tracing/"
+
+/* Entries of one transaction for one peer are one group, with one wake. */
+static void test_groups(void)
+{
+	int a = b1_open(), b = b1_open(), c = b1_open();
+	uint64_t to[3], handle;
+	char line[512];
+	bool seen = false;
+	FILE *f;
+
+	b1_node_to(a, c, &to[0]);
+	b1_node_to(b, c, &to[1]);
+	b1_node_to(a, c, &handle);
+	to[2] = handle;
+	if (!write_file(TRACING "events/bus1/tx_begin/enable", "1"))
+		bail_out("no tracefs");
+	b1_multicast(c, 3, to, NULL, "x", 1, NULL, 0);
+	write_file(TRACING "events/bus1/tx_begin/enable", "0");
+	f = fopen(TRACING "trace", "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (strstr(line, "receivers=2 messages=3 notifications=0"))
+			seen = true;
+	if (f)
+		fclose(f);
+	ok(seen, "D28: two peers named three times are two receivers");
+	close(a);
+	close(b);
+	close(c);
+}
+
 int main(void)
 {
+	test_groups();
 	test_receive_while_released();
 	test_poll_loop();
 	test_memory();
