@@ -9,6 +9,10 @@ SBINDIR ?= $(PREFIX)/sbin
 MANDIR ?= $(PREFIX)/share/man
 VERSION := 0.1.0
 
+# bpftool is in sbin, which is not on everybody's PATH.
+export PATH := $(PATH):/usr/sbin:/sbin
+.DELETE_ON_ERROR:
+
 CC := gcc
 CLANG := clang
 CFLAGS ?= -O2 -g
@@ -47,8 +51,9 @@ help:
 	@echo 'make check-debug  the suite and the stress under KASAN and KCSAN'
 	@echo 'make lint         checkpatch, sparse and W=1'
 	@echo 'make shell        a shell in a guest that has bus1 loaded'
-	@echo 'make install      library, headers, tool, man pages, module source'
-	@echo '                  (for dkms); DESTDIR and PREFIX as usual'
+	@echo 'make install      library, headers, tool, man pages; DESTDIR and'
+	@echo '                  PREFIX as usual'
+	@echo 'make install-module  the module as source for dkms'
 	@echo 'make clean        remove build/'
 	@echo 'make modules lib tools examples tests man'
 	@echo '                  one part; KERNELS="6.1 6.12 kasan kcsan" says'
@@ -116,6 +121,7 @@ build/bpf/%.skel.h: build/bpf/%.bpf.o
 .PRECIOUS: build/bpf/%.bpf.o
 
 $(TRACE_OBJ): $(SKELETONS)
+build/obj/tools/bus1-trace/main.o: Makefile
 build/obj/tools/bus1-trace/main.o: ALL_CFLAGS += -DBUS1_VERSION='"$(VERSION)"'
 build/bin/bus1-trace: $(TRACE_OBJ)
 	@mkdir -p $(@D)
@@ -170,8 +176,9 @@ install: lib tools man
 	install -m 644 build/lib/libbus1.a $(DESTDIR)$(LIBDIR)
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
 		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-		-e 's|@VERSION@|$(VERSION)|' lib/libbus1.pc.in \
-		>$(DESTDIR)$(LIBDIR)/pkgconfig/libbus1.pc
+		-e 's|@VERSION@|$(VERSION)|' lib/libbus1.pc.in | \
+		install -m 644 /dev/stdin \
+			$(DESTDIR)$(LIBDIR)/pkgconfig/libbus1.pc
 	install -m 644 include/bus1/*.h $(DESTDIR)$(INCLUDEDIR)/bus1
 	install -m 644 include/uapi/linux/bus1.h $(DESTDIR)$(INCLUDEDIR)/linux
 	install -m 755 build/bin/bus1-trace $(DESTDIR)$(SBINDIR)
@@ -179,20 +186,22 @@ install: lib tools man
 		install -D -m 644 build/man/$$m \
 			$(DESTDIR)$(MANDIR)/man$${m##*.}/$$m || exit; \
 	done
-	install -d $(DESTDIR)/usr/src/bus1-$(VERSION)/kmod \
-		$(DESTDIR)/usr/src/bus1-$(VERSION)/include/uapi/linux
-	install -m 644 kmod/* $(DESTDIR)/usr/src/bus1-$(VERSION)/kmod
-	install -m 644 include/uapi/linux/bus1.h \
-		$(DESTDIR)/usr/src/bus1-$(VERSION)/include/uapi/linux
-	sed 's|@VERSION@|$(VERSION)|' dist/dkms.conf \
-		>$(DESTDIR)/usr/src/bus1-$(VERSION)/dkms.conf
+	[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || ldconfig
+
+# Source and dkms.conf; dkms builds it, here and after each new kernel.
+.PHONY: install-module
+install-module: SRC := $(DESTDIR)/usr/src/bus1-$(VERSION)
+install-module:
+	install -d $(SRC)/kmod $(SRC)/include/uapi/linux
+	install -m 644 kmod/* $(SRC)/kmod
+	install -m 644 include/uapi/linux/bus1.h $(SRC)/include/uapi/linux
+	install -m 755 dist/dkms-build $(SRC)
+	install -m 755 scripts/vmlinux $(SRC)/extract-vmlinux
+	sed 's|@VERSION@|$(VERSION)|' dist/dkms.conf | \
+		install -m 644 /dev/stdin $(SRC)/dkms.conf
 	install -D -m 644 dist/bus1.rules \
 		$(DESTDIR)/usr/lib/udev/rules.d/60-bus1.rules
-	install -D -m 644 dist/modules-load.conf \
-		$(DESTDIR)/usr/lib/modules-load.d/bus1.conf
-	[ -n "$(DESTDIR)" ] || ldconfig
-	@echo 'To build and load the module on this machine:'
-	@echo '  dkms install bus1/$(VERSION) && modprobe bus1'
+	@echo 'Now: dkms install bus1/$(VERSION) && modprobe bus1'
 
 .PHONY: clean
 clean:
