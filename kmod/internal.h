@@ -19,8 +19,8 @@
  *                 touches user memory or allocates under it. Never taken by a
  *                 sender for its receivers. Of two peers (TRANSFER) the one at
  *                 the lower address first.
- *   xa_lock of peer->ids    each access to the table. Inside, a handle found is
- *                 alive: it may be held.
+ *   xa_lock of peer->ids    changes of the table, and look-ups by those who have
+ *                 not peer->lock: a handle found there is alive and may be held.
  *   node->lock    the list of the node's handles, and node->dead. A leaf.
  *   xa_lock of the open peers, and of the users    their registries. Leaves.
  *
@@ -96,8 +96,9 @@ struct bus1_charge {
  *             or ready list, under peer->lock
  * @next:      next item of the transaction. Set before the link, then constant
  * @lead:      the item whose @published speaks for the transaction, or NULL:
- *             the link itself published it. Heads of groups hold a reference.
- *             Set before the link, then under peer->lock
+ *             the link itself published it. The head of each group refers to
+ *             it, but for the lead itself. Set before the link, then under
+ *             peer->lock
  * @peer:      the receiver. Constant
  * @tx_peer:   the transaction. Set before the link, then constant
  * @tx:        its number

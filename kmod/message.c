@@ -146,12 +146,15 @@ void bus1_msg_put(struct bus1_msg *message)
  * @why:     BUS1_WHY_*, or 0 if it was never sent
  * @tx:      gets the HANDLE_RELEASE of nodes whose last handle was in here
  *
- * Who calls: the owner of the node when he releases it, the owner of the queue
- * when he closes it, and the sender when he sees after the link that one of
- * them came before him. One of them has the message: the claim. A delivery
- * claims with a plain store, because it happens under the lock of a peer whose
- * node is alive; the others come after that node's death, which is under the
- * same lock, and see the store.
+ * Called by the owner of the node in RELEASE, by the owner of the queue in close,
+ * and by the sender if, after publication, the node is dead or the queue sealed.
+ * They may come together: the cmpxchg lets one of them have the message.
+ *
+ * A delivery claims by a plain store. It does so under peer->lock, with the node
+ * alive; the node dies under the same lock, so later. RELEASE and close hold that
+ * lock and see the store. The sender does not, but has read node->dead, which was
+ * written after the store was made visible by the lock; the cmpxchg, a full
+ * barrier that depends on that read, sees the store too.
  */
 void bus1_msg_discard(struct bus1_msg *message, u32 why,
 		      struct bus1_tx *tx)

@@ -50,6 +50,7 @@ struct bus1_peer *bus1_peer_new(const struct cred *cred)
 
 	r = xa_err(xa_store(&bus1_peers, peer->id, peer, BUS1_GFP));
 	if (r) {
+		/* Whoever traces has seen it come, and sees it go. */
 		bus1_peer_close(peer);
 		return ERR_PTR(r);
 	}
@@ -204,7 +205,7 @@ void bus1_peer_exit(void)
 	xa_destroy(&bus1_peers);
 }
 
-/* Of a dead node of ours: what is queued for it. */
+/* Discard the ready messages of a node that is being released. */
 static void bus1_peer_discard(struct bus1_node *node, struct bus1_tx *tx)
 {
 	struct bus1_msg *message, *tmp;
@@ -235,7 +236,7 @@ void bus1_peer_trace_release(struct bus1_item *item, u64 tx, u32 why)
 	}
 }
 
-/* With the table's count of an object gone from the table: its consequences. */
+/* Give up the count that the table had of an object, with what follows. */
 static void bus1_peer_forget(struct bus1_item *item, struct bus1_tx *tx)
 {
 	if (bus1_item_is_node(item)) {
@@ -246,7 +247,7 @@ static void bus1_peer_forget(struct bus1_item *item, struct bus1_tx *tx)
 	}
 }
 
-/* What is queued of an object that its owner gives up vanishes. */
+/* A ready notification vanishes with the object that its owner gives up. */
 static void bus1_peer_unqueue(struct bus1_item *item)
 {
 	if (!item->ready)

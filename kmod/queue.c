@@ -8,16 +8,16 @@
  * publication. The receiver freezes what is linked, and only then judges what
  * is published (bus1_queue_refresh()).
  *
- * Why that is causal: (1) all links of X come before its publication K(X), and
- * nobody delivers X without having read K(X). (2) Reading K(X) (acquire), or
- * returning from the call that made it (full barrier), comes before anything
- * that the reader, or the caller, does next. (3) Freeze first, judge after. So
- * if X was known to anyone before Y began, X's link and K(X) both precede Y's
- * link; whenever Y is among the frozen, X has been delivered, or is among them
- * too, older and with K(X) visible. To judge leftovers before the freeze breaks
- * this: Y could be frozen after X was found unpublished. Items in the ready
- * list were judged together with all that was frozen then, so they may be
- * delivered without another look.
+ * Why that is causal: (1) all links of X come before its publication K(X),
+ * which for a single group is the link, and nobody delivers X without having
+ * read K(X). (2) Reading K(X) (acquire), or returning from the call that made
+ * it (full barrier), comes before anything that the reader, or the caller, does
+ * next. (3) Freeze first, judge after. So if X was known to anyone before Y
+ * began, X's link and K(X) both precede Y's link; whenever Y is among the
+ * frozen, X has been delivered, or is among them too, older and with K(X)
+ * visible. To judge leftovers before the freeze breaks this: Y could be frozen
+ * after X was found unpublished. Items in the ready list were judged together
+ * with all that was frozen then, so they may be delivered without another look.
  *
  * Not promised: an order between transactions that know nothing of each other.
  */

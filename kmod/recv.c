@@ -107,6 +107,7 @@ EXPORT_SYMBOL_GPL(bus1_recv_reserve);
 static void bus1_recv_install(struct bus1_recv_op *op,
 			      struct bus1_msg *message)
 {
+	/* The message was the first and has just left the list. */
 	struct list_head *behind = &op->peer->data.ready;
 	struct bus1_handle *handle;
 	u32 i;
@@ -131,6 +132,7 @@ static void bus1_recv_install(struct bus1_recv_op *op,
 		}
 		cond_resched();
 	}
+	/* All of them are in use. */
 	op->reserved = false;
 }
 

@@ -32,7 +32,7 @@
  *   EBADF       TRANSFER: @to is not an open file descriptor
  *   EOPNOTSUPP  TRANSFER: @to is a descriptor of something else
  *   EBADRQC     an ID is unknown, or names a node where a handle is needed
- *   EDQUOT      a quota would be exceeded
+ *   EDQUOT      a quota would be exceeded (none is enforced yet)
  *   EFAULT      a pointer is bad, does not fit the caller's pointer size, or
  *               the end of its array is beyond the address space
  *   EINVAL      unknown flag bits, a wrong message type, CREATE with an ID
