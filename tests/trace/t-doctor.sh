@@ -31,6 +31,12 @@ su user -c 'bus1-trace doctor' >"$dir/out" 2>&1
 is "a user: status 1" $? 1
 ok "a user: the mend" says '-> run as root, or with CAP_BPF and CAP_PERFMON$'
 
+chmod 0660 /dev/bus1
+su user -c 'bus1-trace doctor' >"$dir/out" 2>&1
+chmod 0666 /dev/bus1
+ok "a device not for all: it says for whom" says \
+	'-> it is for user root (0), group root (0), mode 0660: '
+
 umount /sys/kernel/debug
 umount /sys/kernel/tracing
 doctor

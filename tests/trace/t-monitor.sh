@@ -185,10 +185,50 @@ monitor_end INT
 is "lost events: status 3, as text" $status 3
 ok "lost events: it says so" grep -q '^LOST: at least [1-9]' "$dir/out"
 
+# Ended while the output is blocked, by a reader that waits
+mkfifo "$dir/pipe"
+{
+	read -r line
+	echo "$line" >"$dir/out"
+	until_true test -e "$dir/late"
+	cat >>"$dir/out"
+} <"$dir/pipe" &
+reader=$!
+rm -f "$dir/out"
+bus1-trace monitor --json >"$dir/pipe" 2>"$dir/err" &
+monitor=$!
+until_true test -s "$dir/out"
+trace-load flood 1000
+sleep 1
+kill -INT $monitor
+sleep 1
+>"$dir/late"
+wait $monitor
+is "a slow reader: status 0" $? 0
+wait $reader
+ok "a slow reader: the identity holds" identity
+is "a slow reader: what is counted as shown was shown" "$(total shown)" \
+	"$(grep -c '"tid":' "$dir/out")"
+is "a slow reader: nothing to complain of" "$(cat "$dir/err")" ""
+bus1-trace monitor -d 0.2 >/dev/full 2>"$dir/err"
+is "a full disk: status 1" $? 1
+is "a full disk: it says so" "$(cat "$dir/err")" \
+	"bus1-trace: writing the output failed: No space left on device"
+
+# Names that would steer a terminal, and one that would not
+odd="$(printf 'a\033b\302\233c\233\303\251')"
+cp "$(command -v trace-load)" "$dir/$odd"
+monitor_start
+"$dir/$odd" flood 1
+monitor_end INT
+is "text: letters pass, controls do not" \
+	"$(grep -c "recv  *$(printf 'a?b?c?\303\251')#" "$dir/out")" 1
+
 # Errors
 for wrong in '-p 0' '-p x' '-u -1' '--peer x' '-d 0' '--ring-size 1' \
+	     '--ring-size 1025M' '--ring-size 17592186044417M' \
 	     '--nonsense' 'word'; do
-	bus1-trace monitor $wrong >"$dir/out" 2>&1
+	bus1-trace monitor -d 1 $wrong >"$dir/out" 2>&1
 	is "\"$wrong\" is a usage error" $? 2
 done
 su user -c 'bus1-trace monitor' >"$dir/out" 2>&1

@@ -80,6 +80,36 @@ is "a user sees his own" "$(row "$(said alone_peer)")" \
 is "a user sees nothing else" "$(wc -l <"$dir/out")" 4
 ok "a user is told so" grep -q 'partial view: .* root sees all' "$dir/err"
 
+# Another PID name space, with a /proc of its own
+unshare -p -f -m sh -c 'mount -t proc proc /proc
+	trace-load hold >"$0" & sleep 2; bus1-trace status --json' \
+	"$dir/load" >"$dir/out" 2>"$dir/err"
+is "a name space: its view" "$(lines snapshot \
+	'"peers":"debugfs","descriptors":"proc","unreadable":0,"partial":true')" 1
+ok "a name space: its numbers" eval \
+	'peer "$(said alone_peer)" | grep -q "\"descriptors\":\[{\"pid\":$(said pid),"'
+unshare -p -f bus1-trace status --json >"$dir/out" 2>"$dir/err"
+is "a name space with the whole /proc" "$(lines snapshot \
+	'"descriptors":"bpf","unreadable":0,"partial":false')" 1
+
+# More descriptors than the kernel's iterator looks at in one go, and a peer
+# behind them
+kill $holders
+echo 1100000 >/proc/sys/fs/nr_open
+echo 2000000 >/proc/sys/fs/file-max
+ulimit -n 1100000
+trace-load files 1000500 >"$dir/files" &
+holders=$!
+until_true grep -q ready=1 "$dir/files"
+trace-load hold >"$dir/load" &
+holders="$holders $!"
+until_true grep -q ready=1 "$dir/load"
+snapshot --json
+is "many descriptors: whose the peer is" "$(peer "$(said alone_peer)" |
+	grep -c "{\"pid\":$(said pid),\"fd\":$(said alone_fd),")" 1
+is "many descriptors: found by BPF" "$(lines snapshot \
+	'"descriptors":"bpf","unreadable":0,"partial":false')" 1
+
 bus1-trace status word >"$dir/out" 2>&1
 is "a word is a usage error" $? 2
 plan

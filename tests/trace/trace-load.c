@@ -8,6 +8,7 @@
  *   trace-load orphan   a message that is received after its sender's death
  *   trace-load hold     peers to be looked at, until it is killed
  *   trace-load flood N  N messages as fast as they go
+ *   trace-load files N  N descriptors that are no peers, until it is killed
  *
  * A client process with one peer sends to a server process with two. They take
  * turns, over pipes, so that the numbers do not depend on timing.
@@ -364,6 +365,18 @@ static void hold(void)
 	pause();
 }
 
+static void files(int n)
+{
+	int fd = open("/dev/null", O_RDONLY);
+
+	while (n--)
+		if (dup(fd) < 0)
+			die("dup");
+	printf("ready=1\n");
+	fflush(stdout);
+	pause();
+}
+
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
@@ -371,6 +384,10 @@ int main(int argc, char **argv)
 
 	if (!strcmp(verb, "flood")) {
 		flood(argc > 2 ? atoi(argv[2]) : 1000);
+		return 0;
+	}
+	if (!strcmp(verb, "files")) {
+		files(argc > 2 ? atoi(argv[2]) : 1000);
 		return 0;
 	}
 	if (!strcmp(verb, "orphan")) {

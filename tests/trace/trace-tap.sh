@@ -52,7 +52,7 @@ until_true()
 # monitor_start OPTION...: its output goes to $dir/out
 monitor_start()
 {
-	rm -f "$dir/out"
+	rm -f "$dir/out" "$dir/err"
 	# fd 3 is what load_wait holds open
 	bus1-trace monitor "$@" >"$dir/out" 2>"$dir/err" 3>&- &
 	monitor=$!

@@ -41,7 +41,8 @@ __attribute__((format(printf, 1, 2))) void complain(const char *fmt, ...);
 int verb_monitor(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_doctor(int argc, char **argv);
-int bad_option(const char *verb);
+int bad_arguments(const char *verb, const char *extra);
+bool output_failed(void);
 bool parse_number(const char *what, const char *s, uint64_t max,
 		  uint64_t *value);
 
@@ -173,9 +174,12 @@ struct text_options {
 bool text_color(void);
 void text_header(const struct text_options *options);
 void text_event(const struct text_options *options, const struct item *item);
-void print_safe(const char *s);
+/* At most @max characters of @s; returns how many. */
+int print_safe(const char *s, int max);
 
 /* json.c */
+/* The length of the UTF-8 sequence at @s, 0 if it is none. */
+int utf8_length(const unsigned char *s);
 void json_string(const char *s);
 void json_event(const struct item *item);
 void json_pairs(const char *line);
@@ -200,6 +204,7 @@ struct snapshot {
 	uint64_t time;
 	bool debugfs; /* else fdinfo */
 	bool bpf; /* descriptors found by the iterator, else in /proc */
+	bool initial_pids; /* /proc shows the initial PID name space */
 	size_t unreadable; /* processes */
 };
 

@@ -7,11 +7,14 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <grp.h>
 #include <linux/capability.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/klog.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 #include "bus1-trace.h"
@@ -73,6 +76,34 @@ static void check_kernel(void)
 			"/sys/kernel/btf/vmlinux is missing");
 }
 
+/* Who may open it is the administrator's choice, by a rule of udev. */
+static void check_device(void)
+{
+	struct passwd *user;
+	struct group *group;
+	char mend[160];
+	struct stat st;
+
+	if (stat("/dev/bus1", &st)) {
+		verdict(BAD, "module", "let udev, or mount -t devtmpfs, make it",
+			"loaded, but /dev/bus1: %s", strerror(errno));
+	} else if (access("/dev/bus1", R_OK | W_OK)) {
+		int error = errno;
+
+		user = getpwuid(st.st_uid);
+		group = getgrgid(st.st_gid);
+		snprintf(mend, sizeof(mend),
+			 "it is for user %s (%u), group %s (%u), mode %04o: run this as one it admits",
+			 user ? user->pw_name : "?", st.st_uid,
+			 group ? group->gr_name : "?", st.st_gid,
+			 st.st_mode & 0777);
+		verdict(WARN, "module", mend, "loaded, but /dev/bus1: %s",
+			strerror(error));
+	} else {
+		verdict(OK, "module", NULL, "loaded, /dev/bus1 can be opened");
+	}
+}
+
 static void check_module(void)
 {
 	struct schema schema;
@@ -83,14 +114,7 @@ static void check_module(void)
 			"not loaded");
 		return;
 	}
-	if (access("/dev/bus1", R_OK | W_OK))
-		verdict(BAD, "module",
-			errno == ENOENT ? "let udev, or mount -t devtmpfs, make it" :
-					  "chmod 0666 /dev/bus1",
-			"loaded, but /dev/bus1: %s", strerror(errno));
-	else
-		verdict(OK, "module", NULL, "loaded, /dev/bus1 can be opened");
-
+	check_device();
 	error = module_schema(&schema);
 	if (error)
 		verdict(BAD, "schema",
@@ -133,7 +157,7 @@ static void check_module_btf(void)
 			"mismatch: the kernel refused it, see dmesg; raw tracepoints are used");
 	else
 		verdict(BAD, "module BTF",
-			"rebuild bus1.ko by its own Makefile, which adds BTF; dmesg may say more",
+			"build it by dkms after make install-module, which adds BTF; dmesg may say more",
 			"absent; raw tracepoints are used");
 }
 
@@ -276,11 +300,11 @@ int verb_doctor(int argc, char **argv)
 			help();
 			return EXIT_OK;
 		default:
-			return bad_option("doctor");
+			return bad_arguments("doctor", NULL);
 		}
 	}
 	if (optind < argc)
-		return bad_option("doctor");
+		return bad_arguments("doctor", argv[optind]);
 	libbpf_quiet();
 
 	check_kernel();

@@ -11,8 +11,7 @@
 #include <string.h>
 #include "bus1-trace.h"
 
-/* The length of the UTF-8 sequence at @s, 0 if it is none. */
-static int utf8_length(const unsigned char *s)
+int utf8_length(const unsigned char *s)
 {
 	uint32_t c;
 	int n, i;

@@ -6,6 +6,7 @@
 #include "bus1-trace.h"
 
 bool debug;
+static int output_error;
 
 static const struct verb {
 	const char *name;
@@ -17,11 +18,19 @@ static const struct verb {
 	{ "doctor", verb_doctor, "check what this machine offers for tracing" },
 };
 
+/* Writes what is buffered. The first error is kept: it is the one that counts. */
+bool output_failed(void)
+{
+	if (!output_error && (fflush(stdout) || ferror(stdout)))
+		output_error = errno;
+	return output_error;
+}
+
 void complain(const char *fmt, ...)
 {
 	va_list args;
 
-	fflush(stdout);
+	output_failed();
 	fputs("bus1-trace: ", stderr);
 	va_start(args, fmt);
 	vfprintf(stderr, fmt, args);
@@ -29,8 +38,11 @@ void complain(const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
-int bad_option(const char *verb)
+/* @extra: an argument where none is taken, or NULL */
+int bad_arguments(const char *verb, const char *extra)
 {
+	if (extra)
+		complain("%s takes no argument: \"%s\"", verb, extra);
 	fprintf(stderr, "Try \"bus1-trace %s --help\".\n", verb);
 	return EXIT_USAGE;
 }
@@ -84,9 +96,9 @@ int main(int argc, char **argv)
 		if (strcmp(word, verbs[i].name))
 			continue;
 		status = verbs[i].run(argc - 1, argv + 1);
-		if (fflush(stdout) || ferror(stdout)) {
+		if (output_failed()) {
 			complain("writing the output failed: %s",
-				 strerror(errno));
+				 strerror(output_error));
 			return EXIT_ERROR;
 		}
 		return status;

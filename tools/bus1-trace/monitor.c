@@ -74,7 +74,7 @@ static bool show_until(uint64_t until, size_t max)
 
 	while (max-- && (item = order_next(&order, until)))
 		show(item);
-	fflush(stdout);
+	output_failed();
 	return !item;
 }
 
@@ -146,13 +146,20 @@ static void learn_snapshot(void)
 
 	if (snapshot_take(&snapshot))
 		return;
+	if (options.probes.pid &&
+	    (!snapshot.initial_pids || snapshot.unreadable))
+		complain("not all descriptors could be seen: a peer that process %" PRIu64
+			 " holds, but did not open, is shown from its use of it on",
+			 options.probes.pid);
 	for (i = 0; i < snapshot.n_peers; i++) {
-		const struct peer_state *state = &snapshot.peers[i];
+		struct peer_state *state = &snapshot.peers[i];
 		struct peer *peer = peers_get(state->id);
 		uint32_t bits = 0;
 
 		peer->uid = state->uid;
 		peer->has_uid = true;
+		if (!snapshot.initial_pids) /* their IDs are not those of events */
+			state->n_holders = 0;
 		if (state->n_holders && !peer->has_name) {
 			peer->pid = state->holders[0].pid;
 			memcpy(peer->comm, state->holders[0].comm,
@@ -196,13 +203,15 @@ static void finish(struct probes *probes, struct ring_buffer *ring,
 		all = true;
 		for (i = 0; i < EV_MAX; i++)
 			all = all && balanced(&counts[i], shown[i]);
-	} while (!all && now_ns() < end && !usleep(1000));
+		if (!all)
+			usleep(1000);
+	} while (!all && now_ns() < end);
 }
 
 static int report(const struct bus1_count *counts, uint64_t misses,
 		  double seconds)
 {
-	uint64_t lost = misses, broken = 0;
+	uint64_t lost = misses, broken = output_failed();
 	int i;
 
 	if (!options.json)
@@ -248,7 +257,11 @@ static int report(const struct bus1_count *counts, uint64_t misses,
 
 static int run(void)
 {
-	struct sigaction action = { .sa_handler = on_signal };
+	/* stdio takes a write that was interrupted for one that failed */
+	struct sigaction action = {
+		.sa_handler = on_signal,
+		.sa_flags = SA_RESTART,
+	};
 	struct bus1_count counts[EV_MAX];
 	uint64_t start, end = UINT64_MAX, misses;
 	struct ring_buffer *ring;
@@ -290,9 +303,8 @@ static int run(void)
 		       wall.tv_sec * 1000000000LL + wall.tv_nsec);
 	else
 		text_header(&options.text);
-	fflush(stdout);
 
-	while (!stop && now_ns() < end && !ferror(stdout)) {
+	while (!stop && now_ns() < end && !output_failed()) {
 		uint64_t until = now_ns();
 		bool idle = false;
 
@@ -337,22 +349,20 @@ static void help(void)
 static bool parse_size(const char *s, uint64_t *size)
 {
 	uint64_t page = sysconf(_SC_PAGESIZE), n;
+	int shift = 0;
 	char *end;
 
 	errno = 0;
 	n = strtoull(s, &end, 0);
-	if (*end == 'K' && !end[1])
-		n <<= 10;
-	else if (*end == 'M' && !end[1])
-		n <<= 20;
-	else if (*end)
-		errno = EINVAL;
-	if (errno || *s < '0' || *s > '9' || n > 1 << 30 || n < page) {
+	if (*end == 'K' || *end == 'M')
+		shift = *end++ == 'K' ? 10 : 20;
+	if (errno || *end || *s < '0' || *s > '9' || n > 1ULL << 30 >> shift ||
+	    n << shift < page) {
 		complain("ring size \"%s\" is not between %" PRIu64 " and 1024M",
 			 s, page);
 		return false;
 	}
-	for (*size = page; *size < n; *size *= 2)
+	for (*size = page; *size < n << shift; *size *= 2)
 		;
 	return true;
 }
@@ -428,11 +438,11 @@ int verb_monitor(int argc, char **argv)
 			help();
 			return EXIT_OK;
 		default:
-			return bad_option("monitor");
+			return bad_arguments("monitor", NULL);
 		}
 	}
 	if (!ok || optind < argc)
-		return bad_option("monitor");
+		return bad_arguments("monitor", ok ? argv[optind] : NULL);
 	options.text.color = text_color();
 	libbpf_quiet();
 	return run();

@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,6 +21,8 @@
 #include "bus1-trace.h"
 #include "bus1_files.skel.h"
 
+/* PROC_PID_INIT_INO of the kernel */
+#define INITIAL_PIDS 0xeffffffc
 #define OBJECTS "/sys/kernel/debug/bus1/objects"
 
 /* Room for one more in an array that doubles at powers of two. */
@@ -90,6 +93,7 @@ static bool read_objects(struct snapshot *s)
 	struct peer_state *peer = NULL;
 	char *line = NULL;
 	size_t size = 0;
+	bool complete;
 
 	if (!file)
 		return false;
@@ -114,9 +118,10 @@ static bool read_objects(struct snapshot *s)
 			size = 0;
 		}
 	}
+	complete = feof(file);
 	free(line);
 	fclose(file);
-	return true;
+	return complete;
 }
 
 /* Adds process @pid, if its descriptor @fd is a peer. */
@@ -174,9 +179,9 @@ static bool find_by_bpf(struct snapshot *s, uint32_t device)
 {
 	struct bus1_files *skel = bus1_files__open();
 	struct bpf_link *link = NULL;
-	struct bus1_holder holder;
-	FILE *file = NULL;
-	int fd = -1;
+	struct bus1_holder found[64];
+	ssize_t n = -1, i;
+	int fd;
 
 	if (!skel)
 		return false;
@@ -187,20 +192,18 @@ static bool find_by_bpf(struct snapshot *s, uint32_t device)
 	if (!link)
 		goto out;
 	fd = bpf_iter_create(bpf_link__fd(link));
-	if (fd >= 0)
-		file = fdopen(fd, "r");
-	if (!file)
+	if (fd < 0)
 		goto out;
-	while (fread(&holder, sizeof(holder), 1, file) == 1)
-		add_holder(s, holder.pid, holder.fd);
+	/* It stops with EAGAIN after 1000000 descriptors without a peer. */
+	while ((n = read(fd, found, sizeof(found))) > 0 ||
+	       (n < 0 && errno == EAGAIN))
+		for (i = 0; i < n / (ssize_t)sizeof(*found); i++)
+			add_holder(s, found[i].pid, found[i].fd);
+	close(fd);
 out:
-	if (file)
-		fclose(file);
-	else if (fd >= 0)
-		close(fd);
 	bpf_link__destroy(link);
 	bus1_files__destroy(skel);
-	return file;
+	return !n;
 }
 
 static void find_in_proc(struct snapshot *s, dev_t device)
@@ -220,8 +223,13 @@ static void find_in_proc(struct snapshot *s, dev_t device)
 			continue;
 		}
 		while ((entry = readdir(fds))) {
-			if (fstatat(dirfd(fds), entry->d_name, &st, 0) ||
-			    !S_ISCHR(st.st_mode) || st.st_rdev != device)
+			if (fstatat(dirfd(fds), entry->d_name, &st, 0)) {
+				if (errno != EACCES)
+					continue; /* closed by now */
+				s->unreadable++;
+				break;
+			}
+			if (!S_ISCHR(st.st_mode) || st.st_rdev != device)
 				continue;
 			add_holder(s, strtoul(process->d_name, NULL, 10),
 				   strtoul(entry->d_name, NULL, 10));
@@ -239,6 +247,18 @@ static int by_id(const void *a, const void *b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
+/*
+ * The BPF program sees IDs of the initial PID name space. It shows in the
+ * caller's /proc if the caller is in it, or the first process there is.
+ */
+static bool initial_pids(void)
+{
+	struct stat st;
+
+	return (!stat("/proc/self/ns/pid", &st) && st.st_ino == INITIAL_PIDS) ||
+	       (!stat("/proc/1/ns/pid", &st) && st.st_ino == INITIAL_PIDS);
+}
+
 int snapshot_take(struct snapshot *s)
 {
 	uint32_t major, minor;
@@ -248,7 +268,10 @@ int snapshot_take(struct snapshot *s)
 		return -ENODEV;
 	s->time = now_ns();
 	s->debugfs = read_objects(s);
-	s->bpf = find_by_bpf(s, major << 20 | minor);
+	s->initial_pids = initial_pids();
+	/* Without CAP_SYS_PTRACE not all that it finds could be read. */
+	s->bpf = s->initial_pids && capable(CAP_SYS_PTRACE) &&
+		 find_by_bpf(s, major << 20 | minor);
 	if (!s->bpf)
 		find_in_proc(s, makedev(major, minor));
 	if (s->n_peers)

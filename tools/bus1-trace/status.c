@@ -39,14 +39,13 @@ static void print_object(const char *line, uint64_t now)
 static void print_row(const struct peer_state *peer, bool objects, uint64_t now)
 {
 	size_t i;
+	int n;
 
 	printf("%6" PRIu64 " %6" PRIu64, peer->id, peer->uid);
 	if (peer->n_holders) {
 		printf(" %7u ", peer->holders[0].pid);
-		print_safe(peer->holders[0].comm);
-		printf("%*s %4u",
-		       (int)(COMM_LEN - strlen(peer->holders[0].comm)), "",
-		       peer->holders[0].fd);
+		n = print_safe(peer->holders[0].comm, COMM_LEN);
+		printf("%*s %4u", COMM_LEN - n, "", peer->holders[0].fd);
 	} else {
 		printf(" %7s %-*s %4s", "-", COMM_LEN, "-", "-");
 	}
@@ -54,10 +53,8 @@ static void print_row(const struct peer_state *peer, bool objects, uint64_t now)
 	       peer->nodes, peer->handles, peer->queued, peer->bytes);
 	for (i = 1; i < peer->n_holders; i++) {
 		printf("%13s %7u ", "", peer->holders[i].pid);
-		print_safe(peer->holders[i].comm);
-		printf("%*s %4u\n",
-		       (int)(COMM_LEN - strlen(peer->holders[i].comm)), "",
-		       peer->holders[i].fd);
+		n = print_safe(peer->holders[i].comm, COMM_LEN);
+		printf("%*s %4u\n", COMM_LEN - n, "", peer->holders[i].fd);
 	}
 	for (i = 0; objects && i < peer->n_objects; i++)
 		print_object(peer->objects[i], now);
@@ -71,7 +68,6 @@ static void print_table(const struct snapshot *s, bool objects)
 	       COMM_LEN, "COMM", "FD", "NODES", "HANDLES", "QUEUED", "BYTES");
 	for (i = 0; i < s->n_peers; i++)
 		print_row(&s->peers[i], objects, s->time);
-	fflush(stdout);
 	if (!s->debugfs && s->unreadable)
 		complain("partial view: only peers in descriptor tables, and %zu processes could not be read; root sees all",
 			 s->unreadable);
@@ -80,17 +76,20 @@ static void print_table(const struct snapshot *s, bool objects)
 	else if (s->unreadable)
 		complain("%zu processes could not be read: their descriptors are not shown",
 			 s->unreadable);
+	if (!s->initial_pids)
+		complain("/proc shows one PID name space: descriptors of processes outside it are not shown");
 }
 
 static void print_json(const struct snapshot *s, bool objects)
 {
+	bool partial = !s->debugfs || s->unreadable || !s->initial_pids;
 	size_t i, j;
 
 	printf("{\"type\":\"snapshot\",\"schema\":\"%d.%d\",\"time\":%" PRIu64
 	       ",\"peers\":\"%s\",\"descriptors\":\"%s\",\"unreadable\":%zu,\"partial\":%s}\n",
 	       BUS1_TRACE_SCHEMA_MAJOR, BUS1_TRACE_SCHEMA_MINOR, s->time,
 	       s->debugfs ? "debugfs" : "fdinfo", s->bpf ? "bpf" : "proc",
-	       s->unreadable, s->debugfs && !s->unreadable ? "false" : "true");
+	       s->unreadable, partial ? "true" : "false");
 	for (i = 0; i < s->n_peers; i++) {
 		const struct peer_state *peer = &s->peers[i];
 
@@ -161,11 +160,11 @@ int verb_status(int argc, char **argv)
 			help();
 			return EXIT_OK;
 		default:
-			return bad_option("status");
+			return bad_arguments("status", NULL);
 		}
 	}
 	if (optind < argc)
-		return bad_option("status");
+		return bad_arguments("status", argv[optind]);
 	libbpf_quiet();
 	if (!module_usable())
 		return EXIT_ERROR;

@@ -20,10 +20,22 @@
 #define NAME_ALONE 22
 
 /* Process names are chosen by processes: nothing of them steers a terminal. */
-void print_safe(const char *s)
+int print_safe(const char *s, int max)
 {
-	for (; *s; s++)
-		putchar(*s < ' ' || *s == 0x7f ? '?' : *s);
+	const unsigned char *p = (const unsigned char *)s;
+	int n;
+
+	for (n = 0; *p && n < max; n++) {
+		int length = utf8_length(p);
+
+		if (!length || *p < ' ' || *p == 0x7f ||
+		    (*p == 0xc2 && p[1] < 0xa0)) /* U+0080 to U+009F */
+			putchar('?');
+		else
+			fwrite(p, 1, length, stdout);
+		p += length ? length : 1;
+	}
+	return n;
 }
 
 bool text_color(void)
@@ -69,13 +81,8 @@ static void set_peer(struct name *name, uint64_t id,
 static void print_name(const struct name *name, int width)
 {
 	int room = width - (int)strlen(name->suffix);
-	int n = strlen(name->comm);
-	char cut[COMM_LEN + 1];
+	int n = print_safe(name->comm, room > 1 ? room : 1);
 
-	if (n > room)
-		n = room > 1 ? room : 1;
-	snprintf(cut, sizeof(cut), "%.*s", n, name->comm);
-	print_safe(cut);
 	printf("%s%*s", name->suffix, room > n ? room - n : 0, "");
 }
 
