@@ -19,6 +19,9 @@
 
 #define MAX_SUBSCRIBERS 64
 
+/* Messages between two looks at the socket and at the clock. */
+#define BATCH 32
+
 static uint64_t subscribers[MAX_SUBSCRIBERS];
 static unsigned int n_subscribers, n_delivered, n_gone;
 /* One node for all subscribers; our handle to it keeps it alive. */
@@ -54,9 +57,12 @@ static void forget(uint64_t id)
 
 static int receive(int peer, struct libbus1_msg *msg)
 {
-	int r;
+	int i, r;
 
-	while ((r = libbus1_msg_recv(msg, peer)) != -EAGAIN) {
+	for (i = 0; i < BATCH; i++) {
+		r = libbus1_msg_recv(msg, peer);
+		if (r == -EAGAIN)
+			return 0;
 		if (r == -EMSGSIZE)
 			r = libbus1_msg_discard(msg, peer);
 		else if (!r && msg->type == BUS1_MESSAGE_TYPE_USER)

@@ -19,11 +19,17 @@
 #include <unistd.h>
 
 #define MAX_CLIENTS 64
+/* Their nodes are charged to the service, and one user is not to have all. */
+#define MAX_CLIENTS_PER_USER 16
+
+/* Messages between two looks at the socket and at SIGTERM. */
+#define BATCH 32
 
 /* A client is the node it was given. */
 struct client {
 	uint64_t node;
 	pid_t pid;
+	uid_t uid;
 };
 
 static struct client clients[MAX_CLIENTS];
@@ -40,16 +46,20 @@ static void on_term(int signum)
 static int offer(void *userdata, const struct libbus1_cred *cred,
 		 uint64_t *handle)
 {
+	unsigned int i, own = 0;
+
 	(void)userdata;
-	(void)cred;
 	(void)handle;
-	return n_clients < MAX_CLIENTS ? 0 : -EUSERS;
+	for (i = 0; i < n_clients; i++)
+		own += clients[i].uid == cred->uid;
+	return n_clients < MAX_CLIENTS && own < MAX_CLIENTS_PER_USER ?
+		       0 : -EUSERS;
 }
 
 static void given(void *userdata, const struct libbus1_cred *cred, uint64_t id)
 {
 	(void)userdata;
-	clients[n_clients++] = (struct client){ id, cred->pid };
+	clients[n_clients++] = (struct client){ id, cred->pid, cred->uid };
 	printf("client %d has come\n", cred->pid);
 }
 
@@ -62,7 +72,7 @@ static void on_request(int peer, const struct libbus1_msg *msg)
 	if (msg->n_handles == 1) {
 		for (i = 0; i < msg->n_data; i++)
 			text[i] = toupper((unsigned char)text[i]);
-		/* Fails if the client keeps too much unread: its own loss. */
+		/* Fails if the client has gone: its own loss. */
 		libbus1_post(peer, msg->handles[0], text, msg->n_data, NULL, 0);
 		n_requests++;
 	}
@@ -87,9 +97,12 @@ static void on_gone(uint64_t node)
 
 static int serve(int peer, struct libbus1_msg *msg)
 {
-	int r;
+	int i, r;
 
-	while ((r = libbus1_msg_recv(msg, peer)) != -EAGAIN) {
+	for (i = 0; i < BATCH; i++) {
+		r = libbus1_msg_recv(msg, peer);
+		if (r == -EAGAIN)
+			return 0;
 		if (r == -EMSGSIZE)
 			r = libbus1_msg_discard(msg, peer);
 		else if (!r && msg->type == BUS1_MESSAGE_TYPE_USER)

@@ -109,7 +109,13 @@ expect "the service's status" $? 0
 background=
 
 kill -INT $monitor
-(sleep 15; kill -KILL $monitor $tee) 2>/dev/null &
+(
+	trap 'kill $nap; exit' TERM
+	sleep 15 &
+	nap=$!
+	wait $nap
+	kill -KILL $monitor $tee
+) 2>/dev/null &
 watchdog=$!
 wait $monitor
 expect "the status of bus1-trace" $? 0

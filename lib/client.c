@@ -10,10 +10,12 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "closer.h"
 #include "internal.h"
 
 /* Milliseconds until @end, or -1 where there is no end. */
@@ -80,13 +82,16 @@ static int send_request(int socket, int lent, int64_t end)
 static int recv_reply(int socket, struct wire_reply *reply, int64_t end)
 {
 	struct iovec vec = { reply, sizeof(*reply) };
-	/* No room for control data: descriptors are never received. */
+	/*
+	 * No room for control data, and only looked at while there may be some:
+	 * descriptors are never received, nor closed by receiving.
+	 */
 	struct msghdr msg = { .msg_iov = &vec, .msg_iovlen = 1 };
 	ssize_t n;
 	int r;
 
 	for (;;) {
-		n = recvmsg(socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		n = recvmsg(socket, &msg, MSG_PEEK | MSG_DONTWAIT);
 		if (n >= 0)
 			break;
 		if (errno != EINTR && errno != EAGAIN)
@@ -95,6 +100,8 @@ static int recv_reply(int socket, struct wire_reply *reply, int64_t end)
 		if (r < 0)
 			return r;
 	}
+	if (!(msg.msg_flags & MSG_CTRUNC))
+		recv(socket, NULL, 0, MSG_DONTWAIT);
 	if (n == 0)
 		return -ECONNRESET;
 	if (n != sizeof(*reply) || msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ||
@@ -115,15 +122,24 @@ static int recv_reply(int socket, struct wire_reply *reply, int64_t end)
 static int get_handle(int peer, int socket, int64_t end, uint64_t *handle)
 {
 	struct bus1_transfer src = { 0 }, dst;
+	struct ucred cred = { .uid = -1 };
+	socklen_t n = sizeof(cred);
 	struct wire_reply reply;
-	int lent, r;
+	int copy, lent, r;
 
 	r = libbus1_check_socket(socket, 0);
 	if (r < 0)
 		return r;
+	getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &cred, &n);
+	/* So that the caller's close is not the last one while it matters. */
+	copy = fcntl(socket, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0)
+		return -errno;
 	lent = libbus1_open();
-	if (lent < 0)
+	if (lent < 0) {
+		close(copy);
 		return lent;
+	}
 
 	r = send_request(socket, lent, end);
 	if (!r)
@@ -137,7 +153,8 @@ static int get_handle(int peer, int socket, int64_t end, uint64_t *handle)
 	}
 	if (!r)
 		*handle = dst.id;
-	close(lent);
+	libbus1_closer_close_peer(lent, cred.uid);
+	libbus1_closer_hang_up(copy, cred.uid);
 	return r;
 }
 

@@ -57,6 +57,9 @@ int libbus1_wait(int peer, int timeout)
 	int64_t end = now_ms() + timeout, left = timeout;
 	int r;
 
+	/* poll(2) takes no notice of a negative one. */
+	if (peer < 0)
+		return -EBADF;
 	for (;;) {
 		r = poll(&p, 1, left);
 		if (r > 0)

@@ -51,21 +51,16 @@ static void msg_clear(struct libbus1_msg *msg)
 }
 
 /* What was there is of no use any more, so there is nothing to copy. */
-static int grow(void *pp, size_t *size, uint64_t want, size_t each)
+static void *grow(void *old, size_t *size, uint64_t want, size_t each)
 {
 	void *p;
 
 	if (want <= *size)
-		return 0;
-	if (want > SIZE_MAX / each)
-		return -ENOMEM;
-	p = malloc(want * each);
-	if (!p)
-		return -ENOMEM;
-	free(*(void **)pp);
-	*(void **)pp = p;
-	*size = want;
-	return 0;
+		return old;
+	p = want > SIZE_MAX / each ? NULL : malloc(want * each);
+	free(old);
+	*size = p ? want : 0;
+	return p;
 }
 
 /* The kernel's {flags, id} pairs become the IDs alone, in place. */
@@ -93,12 +88,11 @@ int libbus1_msg_recv(struct libbus1_msg *msg, int peer)
 		n_handles = msg->max_handles;
 
 	for (;;) {
-		r = grow(&msg->data, &msg->_data_size, n_data, 1);
-		if (!r)
-			r = grow(&msg->handles, &msg->_handles_size, n_handles,
-				 sizeof(struct bus1_transfer));
-		if (r < 0)
-			return r;
+		msg->data = grow(msg->data, &msg->_data_size, n_data, 1);
+		msg->handles = grow(msg->handles, &msg->_handles_size,
+				    n_handles, sizeof(struct bus1_transfer));
+		if (!msg->data || !msg->handles)
+			return -ENOMEM;
 
 		/* Room from a time of higher limits does not count. */
 		n_data = msg->_data_size;

@@ -131,14 +131,23 @@ fail:
 	return r;
 }
 
-static void conn_drop(struct libbus1_server *s, unsigned int i)
+static struct conn conn_take(struct libbus1_server *s, unsigned int i)
 {
+	struct conn c = s->conns[i];
+
 	/* Explicitly: a child of fork(2) may hold the socket open. */
-	watch(s, EPOLL_CTL_DEL, s->conns[i].fd, 0);
-	close(s->conns[i].fd);
+	watch(s, EPOLL_CTL_DEL, c.fd, 0);
 	s->n--;
 	memmove(&s->conns[i], &s->conns[i + 1],
 		(s->n - i) * sizeof(*s->conns));
+	return c;
+}
+
+static void conn_drop(struct libbus1_server *s, unsigned int i)
+{
+	struct conn c = conn_take(s, i);
+
+	libbus1_closer_hang_up(c.fd, c.cred.uid);
 }
 
 struct libbus1_server *libbus1_server_free(struct libbus1_server *s)
@@ -217,6 +226,11 @@ static int control_fd(struct msghdr *msg)
 /*
  * Read the request. Returns 0 with a descriptor, or what is wrong with it;
  * -EAGAIN while it is not there.
+ *
+ * Whatever there is no room for would be closed by the receive, and that may
+ * take for ever. So it is looked at first, which copies a descriptor if there
+ * is one; and it is taken only if there is no other than the one copied. What
+ * is left is for libbus1_closer_hang_up().
  */
 static int take_request(const struct conn *c, int *fdp)
 {
@@ -236,12 +250,12 @@ static int take_request(const struct conn *c, int *fdp)
 	ssize_t n;
 	int fd, r;
 
-	do {
-		n = recvmsg(c->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
+	n = recvmsg(c->fd, &msg, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return -errno;
 	fd = control_fd(&msg);
+	if (!(msg.msg_flags & MSG_CTRUNC))
+		recv(c->fd, NULL, 0, MSG_DONTWAIT);
 
 	if (n != sizeof(request) || msg.msg_flags & MSG_TRUNC ||
 	    request.magic != WIRE_MAGIC)
@@ -295,38 +309,36 @@ static int give(struct libbus1_server *s, const struct conn *c, int fd,
 /* Serve one client, if its request is there. Returns 1 for a handle given. */
 static int serve(struct libbus1_server *s, unsigned int i)
 {
-	struct conn c = s->conns[i];
 	struct wire_reply reply = {
 		.magic = WIRE_MAGIC,
 		.version = WIRE_VERSION,
 		.handle = BUS1_INVALID,
 	};
-	char byte;
-	int fd, r;
+	struct conn c;
+	int fd = -1, r;
 
-	if (libbus1_closer_full(c.cred.uid)) {
-		/* Without room for control data descriptors never get here. */
-		recv(c.fd, &byte, 1, MSG_DONTWAIT);
-		reply.status = -EBUSY;
-	} else {
-		r = take_request(&c, &fd);
-		if (r == -EAGAIN)
-			return 0;
-		if (!r)
-			r = give(s, &c, fd, &reply.handle);
-		reply.status = r;
-	}
+	if (libbus1_closer_full(s->conns[i].cred.uid))
+		r = -EBUSY;
+	else
+		r = take_request(&s->conns[i], &fd);
+	if (r == -EAGAIN)
+		return 0;
+	/* Before the callbacks, which may change the array. */
+	c = conn_take(s, i);
+	if (!r)
+		r = give(s, &c, fd, &reply.handle);
+	reply.status = r;
 	/* Whoever is not there to take it goes without. */
 	send(c.fd, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
-	conn_drop(s, i);
-	return !reply.status;
+	libbus1_closer_hang_up(c.fd, c.cred.uid);
+	return !r;
 }
 
 static void take_conn(struct libbus1_server *s, int fd, int64_t now)
 {
 	/* Options of an inherited socket that would add control data. */
 	static const int off[] = { SO_PASSCRED, SO_PASSSEC };
-	struct ucred cred;
+	struct ucred cred = { .uid = -1 };
 	socklen_t n = sizeof(cred);
 	struct conn *c;
 	size_t i;
@@ -346,7 +358,7 @@ static void take_conn(struct libbus1_server *s, int fd, int64_t now)
 	c->deadline = now + s->timeout;
 	return;
 refuse:
-	close(fd);
+	libbus1_closer_hang_up(fd, cred.uid);
 }
 
 static void pause_until(struct libbus1_server *s, int64_t when)
@@ -360,6 +372,10 @@ static int accept_some(struct libbus1_server *s, int64_t now, int *served)
 	int i, fd;
 
 	for (i = 0; i < BATCH; i++) {
+		if (libbus1_closer_overloaded()) {
+			pause_until(s, now + PAUSE);
+			return 0;
+		}
 		fd = accept4(s->socket, NULL, NULL,
 			     SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0) {

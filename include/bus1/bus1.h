@@ -46,7 +46,7 @@ int libbus1_open(void);
  * Goes on waiting after a signal. To wait for more than one peer, use poll(2)
  * or epoll(7) on the descriptors.
  *
- * Return: 1 if there is something, 0 after the timeout.
+ * Return: 1 if there is something, 0 after the timeout; -EBADF.
  */
 int libbus1_wait(int peer, int timeout);
 
@@ -59,6 +59,9 @@ int libbus1_wait(int peer, int timeout);
  *        failure
  * @dst:  @n entries, out: the new handles, IDs of @to
  * @n:    at most BUS1_MAX_TRANSFERS
+ *
+ * @src is read and written by the library too: unlike other pointers it must be
+ * good.
  *
  * Return: 0; -EBADF or -EOPNOTSUPP if @to is not a descriptor, or not that of
  * a peer; -EBADRQC if an ID is no handle of @peer; -EINVAL, -EMSGSIZE, -EDQUOT,
@@ -88,7 +91,9 @@ int libbus1_release(int peer, const uint64_t *ids, size_t n);
  *                  when the call succeeds
  * @message:        flags and type 0; the rest as in <linux/bus1.h>. Entries of
  *                  ptr_transfers with BUS1_TRANSFER_FLAG_CREATE hold the ID of
- *                  the new node afterwards, and are as before on failure
+ *                  the new node afterwards, and are as before on failure;
+ *                  it and ptr_transfers are read and written by the library
+ *                  too: unlike other pointers they must be good
  *
  * Return: 0; -EBADRQC if an ID is no handle of @peer; -EINVAL, -EMSGSIZE,
  * -EDQUOT, -EFAULT, -ENOMEM.
@@ -233,8 +238,8 @@ int libbus1_connect(int peer, const char *path, int timeout, uint64_t *handle);
 /**
  * libbus1_connect_socket() - the same over a connected socket
  * @peer:    the peer that gets the handle
- * @socket:  connected, of type SOCK_SEQPACKET; stays the caller's, and is good
- *           for nothing more afterwards
+ * @socket:  connected, of type SOCK_SEQPACKET; stays the caller's, but is shut
+ *           down for reading, and good for nothing more, afterwards
  * @timeout: for the whole call; a negative one waits for ever
  * @handle:  out
  *
@@ -322,6 +327,8 @@ int libbus1_server_new(struct libbus1_server **serverp, int peer, int socket,
  * libbus1_server_free() - hang up on everyone and close the socket
  * @server: or NULL
  *
+ * Clients not accepted yet may have sent what takes long to close.
+ *
  * Return: NULL.
  */
 struct libbus1_server *libbus1_server_free(struct libbus1_server *server);
@@ -352,7 +359,7 @@ int libbus1_server_dispatch(struct libbus1_server *server);
  *               set. Where there are more, the user with the most loses the
  *               oldest
  *
- * Applies to clients that connect from now on.
+ * Applies to clients that connect from now on. May be called in a callback.
  *
  * Return: 0; -EINVAL; -ENOMEM.
  */

@@ -7,6 +7,7 @@
  */
 #include <bus1/bus1.h>
 #include <dirent.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -111,6 +112,26 @@ static inline ssize_t say(int fd, const void *data, size_t size,
 		memcpy(CMSG_DATA(c), rights, n * sizeof(int));
 	}
 	return sendmsg(fd, &msg, MSG_NOSIGNAL);
+}
+
+/* A TCP socket whose last close lasts a minute, or until @l is closed. */
+static inline int lingering(int *l)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct linger linger = { 1, 60 };
+	static char data[65536];
+	socklen_t n = sizeof(a);
+
+	*l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (bind(*l, (void *)&a, n) || listen(*l, 1) ||
+	    getsockname(*l, (void *)&a, &n) || connect(fd, (void *)&a, n) ||
+	    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)))
+		bail_out("no TCP over lo: %s", strerror(errno));
+	while (send(fd, data, sizeof(data), MSG_DONTWAIT) > 0)
+		;
+	return fd;
 }
 
 #endif /* _TESTS_BOOTSTRAP_H */

@@ -42,6 +42,7 @@ static struct libbus1_server *server;
 static int offer_status;
 static bool offer_shared;
 static bool offer_leaky;
+static bool offer_limits;
 static struct libbus1_cred seen;
 static uint64_t given_id;
 static int n_offered, n_given;
@@ -59,6 +60,8 @@ static int offer(void *userdata, const struct libbus1_cred *cred,
 	offer_leaky |= !cloexec;
 	if (offer_shared)
 		*handle = shared_handle;
+	if (offer_limits)
+		libbus1_server_set_limits(server, 5000, 1);
 	return offer_status;
 }
 
@@ -141,6 +144,16 @@ static bool serves(void)
 	if (!works)
 		diag("the next client got %d", r);
 	return works;
+}
+
+/* What was given is gone, once the background has closed its peer. */
+static bool gone_in_the_end(void)
+{
+	int i;
+
+	for (i = 0; i < 2000 && !b1_readable(peer); i++)
+		b1_msleep(1);
+	return b1_handle_gone(peer, given_id);
 }
 
 static void test_listen(void)
@@ -392,7 +405,7 @@ static void test_requests(void)
 	ok(n_given == 1, "hostile: five requests, one handle");
 	close(fd);
 	close(many[0]);
-	ok(b1_handle_gone(peer, given_id) && fds_become(before - 1),
+	ok(gone_in_the_end() && fds_become(before - 1),
 	   "hostile: which is gone with its peer");
 	close(p[0]);
 	close(p[1]);
@@ -549,7 +562,7 @@ static void test_limits(void)
 /* Descriptors that hang whoever closes them. */
 static void test_sticky(void)
 {
-	int before = fds(), p[2], two[2], stay, i;
+	int before = fds(), p[2], two[2], stay, i, fd;
 	struct stat st;
 	uint64_t start;
 	pid_t pid;
@@ -560,8 +573,9 @@ static void test_sticky(void)
 	sticky = st.st_ino;
 	start = b1_now();
 	ok(exchange(&good, sizeof(good), p, 1) == -EOPNOTSUPP &&
+	   exchange(&good, 3, p, 1) == -EBADMSG &&
 	   exchange(&good, sizeof(good), two, 2) == -EBADMSG &&
-	   exchange(&good, 3, p, 1) == -EBADMSG, "sticky: three");
+	   fds_become(before + 5), "sticky: three");
 	offer_status = -EACCES;
 	ok(exchange(&good, sizeof(good), p, 1) == -EACCES, "sticky: four");
 	offer_status = 0;
@@ -571,7 +585,19 @@ static void test_sticky(void)
 	ok(stuck == 4, "sticky: four hang");
 	n_offered = 0;
 	ok(exchange(&good, sizeof(good), p, 1) == -EBUSY && !n_offered &&
-	   fds() == before + 6, "sticky: the fifth is not even received");
+	   fds() == before + 7, "sticky: the fifth is not even received");
+	pid = fork();
+	if (!pid) {
+		fd = libbus1_listen(NAME "-2", 0);
+		if (libbus1_server_new(&server, peer, fd, offer, given,
+				       &server))
+			_exit(1);
+		fd = dial(NAME "-2");
+		say(fd, &good, sizeof(good), NULL, 0);
+		dispatch();
+		_exit(answer(fd, NULL) != -EBADMSG);
+	}
+	ok(b1_child_ok(pid), "sticky: a child process has none of it");
 	offer_shared = true;
 	pid = client(OTHER_UID, "ok", &stay);
 	ok(serve_child(pid) == 0 && b1_hears(peer, shared_node, "ok"),
@@ -583,6 +609,69 @@ static void test_sticky(void)
 	close(p[1]);
 	ok(fds_become(before) && stuck == 0, "sticky: let go");
 	ok(serves(), "sticky: all is well");
+}
+
+/* Descriptors that nobody receives, whose last close takes long. */
+static void test_lingering(void)
+{
+	static const char *const how[] = {
+		"one too many", "after rubbish", "after a request",
+		"after an empty record"
+	};
+	int before = fds(), two[2], l, fd, i, r;
+	uint64_t start;
+
+	two[0] = libbus1_open();
+	for (i = 0; i < 4; i++) {
+		fd = dial(NAME);
+		two[1] = lingering(&l);
+		n_given = 0;
+		if (i == 0)
+			say(fd, &good, sizeof(good), two, 2);
+		else if (i == 1)
+			say(fd, "x", 1, NULL, 0);
+		else if (i == 2)
+			say(fd, &good, sizeof(good), two, 1);
+		else
+			say(fd, NULL, 0, NULL, 0);
+		if (i)
+			say(fd, NULL, 0, &two[1], 1);
+		close(two[1]);
+		start = b1_now();
+		dispatch();
+		r = answer(fd, NULL);
+		ok(b1_now() - start < 30000000000ull && n_given == (i == 2) &&
+		   r == (i == 2 ? 0 : -EBADMSG), "linger: %s: nobody waited",
+		   how[i]);
+		close(l);
+		close(fd);
+		ok(fds_become(before + 1), "linger: closed in the end");
+	}
+	close(two[0]);
+	ok(b1_handle_gone(peer, given_id) && serves(), "linger: all is well");
+}
+
+/* A callback may change the limits while its client is served. */
+static void test_reentry(void)
+{
+	int before = fds(), fd[3], i, p = libbus1_open();
+
+	for (i = 0; i < 3; i++)
+		fd[i] = dial(NAME);
+	dispatch();
+	say(fd[2], &good, sizeof(good), &p, 1);
+	offer_limits = true;
+	ok(dispatch() == 1 && answer(fd[2], NULL) == 0 &&
+	   answer(fd[0], NULL) == 2 && answer(fd[1], NULL) == 1,
+	   "reentry: the oldest of those who wait is hung up on");
+	offer_limits = false;
+	libbus1_server_set_limits(server, 5000, 64);
+	for (i = 0; i < 3; i++)
+		close(fd[i]);
+	close(p);
+	dispatch();
+	ok(b1_handle_gone(peer, given_id) && fds_become(before) && serves(),
+	   "reentry: all is well");
 }
 
 /* A peer that takes long to tear down, whose last close is the server's. */
@@ -606,9 +695,22 @@ static void test_fat_peer(void)
 	close(fd);
 	ok(fds_become(before) && elsewhere == 1,
 	   "fat: is closed in the background");
-	for (i = 0; i < 2000 && !b1_readable(peer); i++)
-		b1_msleep(1);
-	ok(b1_handle_gone(peer, given_id) && serves(), "fat: all is well");
+	ok(gone_in_the_end(), "fat: and its handle is gone");
+
+	elsewhere = 0;
+	p = libbus1_open();
+	b1_node(p, &handle);
+	for (i = 0; i < 5000; i++)
+		src[i] = (struct bus1_transfer){ 0, handle };
+	if (libbus1_post(p, handle, NULL, 0, src, 5000))
+		bail_out("post");
+	fd = dial(NAME);
+	say(fd, &good, sizeof(good), &p, 1);
+	close(p);
+	ok(dispatch() == 1 && answer(fd, NULL) == 0, "fat: one message");
+	close(fd);
+	ok(fds_become(before) && elsewhere == 1, "fat: is enough for that");
+	ok(gone_in_the_end() && serves(), "fat: all is well");
 }
 
 int main(void)
@@ -631,6 +733,8 @@ int main(void)
 	test_leavers();
 	test_limits();
 	test_sticky();
+	test_lingering();
+	test_reentry();
 	test_fat_peer();
 
 	fd = dial(NAME);

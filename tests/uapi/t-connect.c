@@ -12,7 +12,7 @@ static int peer;
 enum evil {
 	SILENT, HANG_UP, SHORT, LONG, MAGIC_WRONG, VERSION_2, STATUS_HIGH,
 	STATUS_LOW, NO_ID, INVALID_ID, EVEN_ID, UNKNOWN_ID, NODE_ID, WITH_FDS,
-	REFUSED, KEEPS_PEER, N_EVIL
+	REFUSED, LINGERS, LINGERS_LATER, KEEPS_PEER, N_EVIL
 };
 
 static const struct {
@@ -34,11 +34,14 @@ static const struct {
 	[NODE_ID] = { "a node made in the lent peer", -EPROTO },
 	[WITH_FDS] = { "sends descriptors", -EPROTO },
 	[REFUSED] = { "refuses", -EACCES },
+	[LINGERS] = { "sends what takes long to close", -EPROTO },
+	[LINGERS_LATER] = { "sends that after a refusal", -EACCES },
 	[KEEPS_PEER] = { "keeps the lent peer and empties it", 0 },
 };
 
 struct evil_server {
 	int listening;
+	int tcp; /* what a lingering socket is connected to */
 	enum evil how;
 	int lent; /* what it was lent, kept open */
 	uint64_t in_lent;
@@ -119,11 +122,21 @@ static void *evil_run(void *arg)
 	case REFUSED:
 		out.r.status = -EACCES;
 		break;
+	case LINGERS_LATER:
+		out.r.status = -EACCES;
+		say(fd, &out, size, NULL, 0);
+		/* fallthrough */
+	case LINGERS:
+		n = 1;
+		rights[0] = lingering(&e->tcp);
+		break;
 	default:
 		break;
 	}
 	if (size)
 		say(fd, &out, size, rights, n);
+	if (e->tcp)
+		close(rights[0]);
 	recv(fd, &c, 1, 0); /* until the client has gone */
 	close(fd);
 	return NULL;
@@ -149,6 +162,10 @@ static void test_evil_server(enum evil how)
 		ok(ms >= 299 && ms < 10000, "evil: bounded (%llu ms)",
 		   (unsigned long long)ms);
 	pthread_join(t, NULL);
+	if (e.tcp) {
+		ok(ms < 30000, "evil: the client did not wait");
+		close(e.tcp);
+	}
 	ok(r == evil_names[how].expected && (!r || handle == BUS1_INVALID),
 	   "evil: %s: %s", evil_names[how].what, strerror(-r));
 	if (how == KEEPS_PEER) {
