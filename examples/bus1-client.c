@@ -64,7 +64,7 @@ int main(int argc, char **argv)
 	r = libbus1_connect(peer, argv[1 + die], 10000, &service);
 	libbus1_msg_init(&msg, 4096, 1);
 	for (i = 1; r >= 0 && i <= n; i++) {
-		snprintf(text, sizeof(text), "request %d of %d", i, getpid());
+		snprintf(text, sizeof(text), "request %d from %d", i, getpid());
 		/* One call makes a node here and sends the handle to it. */
 		reply.flags = BUS1_TRANSFER_FLAG_CREATE;
 		reply.id = BUS1_INVALID;
