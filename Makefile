@@ -49,7 +49,8 @@ help:
 	@echo 'make demo         watch real processes on the bus, in a guest'
 	@echo 'make check        all tests, in guests; CONTRIBUTING.md has more'
 	@echo 'make check-debug  the suite and the stress under KASAN and KCSAN'
-	@echo 'make bench        instructions of a round trip, beside AF_UNIX'
+	@echo 'make bench        instructions of a round trip, beside AF_UNIX, and'
+	@echo '                  how many of a message are accounting'
 	@echo 'make lint         checkpatch, sparse and W=1'
 	@echo 'make shell        a shell in a guest that has bus1 loaded'
 	@echo 'make install      library, headers, tool, man pages; DESTDIR and'
@@ -163,6 +164,7 @@ check-debug: tests
 .PHONY: bench
 bench: build/kmod/6.1/bus1.ko $(BENCH)
 	tests/vm/run --icount -- roundtrip
+	tests/bench/acct
 
 .PHONY: lint
 lint: build/kernel/6.1/release $(SKELETONS)

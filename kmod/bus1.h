@@ -27,15 +27,27 @@ struct bus1_msg;
 struct bus1_node;
 struct bus1_payload;
 struct bus1_peer;
+struct bus1_trace;
 
 /**
  * struct bus1_fault - which check refused a call
- * @check:  BUS1_CHECK_*
- * @detail: what the check looked at, see trace_abi.h
+ * @check:    BUS1_CHECK_*
+ * @detail:   what the check looked at, see trace_abi.h
+ * @owner:    if it was a quota: who would have paid, by UID in the initial user
+ *            name space. This and all below are 0 else
+ * @level:    BUS1_LEVEL_*
+ * @resource: BUS1_RESOURCE_*
+ * @held:     what the peer holds of it
+ * @limit:    the most it could hold at that moment
  */
 struct bus1_fault {
 	u32 check;
 	u64 detail;
+	u32 owner;
+	u32 level;
+	u32 resource;
+	u64 held;
+	u64 limit;
 };
 
 /* Note the check, and return the error. */
@@ -68,6 +80,19 @@ struct bus1_tx {
 };
 
 /**
+ * struct bus1_charge - what was charged for an object, until it is returned
+ * @trace:   who claimed it, and from whom; NULL if nothing is charged. Alive by
+ *           what it holds
+ * @objects: objects
+ * @bytes:   payload bytes, at most MAX_RW_COUNT
+ */
+struct bus1_charge {
+	struct bus1_trace *trace;
+	u32 objects;
+	u32 bytes;
+};
+
+/**
  * struct bus1_source - a node that handles are made for
  * @node:   the node
  * @handle: the handle of the caller that named it, held; NULL if @node is new
@@ -82,12 +107,14 @@ struct bus1_source {
  * @array:     the nodes, @n of them
  * @n:         how many
  * @n_created: how many of them are new
+ * @charge:    for new nodes that are not made yet
  * @single:    @array, if @n is 1
  */
 struct bus1_sources {
 	struct bus1_source *array;
 	size_t n;
 	size_t n_created;
+	struct bus1_charge charge;
 	struct bus1_source single;
 };
 
@@ -101,22 +128,38 @@ struct bus1_transfer_op {
 	struct bus1_peer *from;
 	struct bus1_peer *to;
 	struct bus1_sources sources;
+	struct bus1_charge charge;
 	struct bus1_handle **handles;
 	u64 first_id;
 };
 
 /**
+ * struct bus1_dest - a destination of a SEND
+ * @handle: held
+ * @charge: for the message, until that is made
+ * @error:  0, or -EDQUOT: it is skipped
+ */
+struct bus1_dest {
+	struct bus1_handle *handle;
+	struct bus1_charge charge;
+	int error;
+};
+
+/**
  * struct bus1_send_op - a SEND on its way
- * @fault:   why prepare failed
+ * @fault:     why prepare failed
+ * @dests:     after prepare: what became of the destinations
+ * @n_skipped: how many of them have an error
  * All other members are private.
  */
 struct bus1_send_op {
 	struct bus1_fault fault;
 	struct bus1_peer *peer;
 	struct bus1_sources sources;
-	struct bus1_handle **dests;
-	struct bus1_handle *single;
+	struct bus1_dest *dests;
+	struct bus1_dest single;
 	size_t n_dests;
+	size_t n_skipped;
 	size_t n_bytes;
 	struct bus1_tx tx;
 };
@@ -168,7 +211,7 @@ struct bus1_payload *bus1_payload_put(struct bus1_payload *payload);
 int bus1_payload_copy(struct bus1_payload *payload, struct iov_iter *to);
 
 int bus1_send_prepare(struct bus1_send_op *op, struct bus1_peer *peer,
-		      const u64 *dests, size_t n_dests,
+		      u64 flags, const u64 *dests, size_t n_dests,
 		      struct bus1_transfer *transfers, size_t n_transfers,
 		      struct bus1_payload *payload);
 void bus1_send_commit(struct bus1_send_op *op);

@@ -15,7 +15,7 @@ static int bus1_open(struct inode *inode, struct file *file)
 
 	peer = bus1_peer_new(file->f_cred);
 	if (IS_ERR(peer))
-		return PTR_ERR(peer);
+		return PTR_ERR(peer) == -EXFULL ? -EDQUOT : PTR_ERR(peer);
 	file->private_data = peer;
 	return nonseekable_open(inode, file);
 }

@@ -264,6 +264,8 @@ void bus1_debugfs_init(void)
 	bus1_debugfs = debugfs_create_dir("bus1", NULL);
 	debugfs_create_file("objects", 0400, bus1_debugfs, NULL,
 			    &bus1_objects_fops);
+	debugfs_create_file("accounts", 0400, bus1_debugfs, NULL,
+			    &bus1_accounts_fops);
 }
 
 void bus1_debugfs_exit(void)

@@ -10,8 +10,8 @@
  * @node: a node that is kept alive by a live handle, or by its maker
  * @peer: who will own the handle
  *
- * Return: the handle, alive by one hold, with one reference for that; or NULL
- * if there is no memory.
+ * The caller charges it. Return: the handle, alive by one hold, with one
+ * reference for that; or NULL if there is no memory.
  */
 struct bus1_handle *bus1_handle_new(struct bus1_node *node,
 				    struct bus1_peer *peer)
@@ -29,7 +29,6 @@ struct bus1_handle *bus1_handle_new(struct bus1_node *node,
 	handle->node = bus1_node_get(node);
 	refcount_inc(&node->n_handles);
 	INIT_LIST_HEAD(&handle->node_entry);
-	bus1_charge_take(&handle->charge, peer->user, 1, 0);
 	return handle;
 }
 
@@ -56,7 +55,7 @@ void bus1_handle_put(struct bus1_handle *handle)
 	if (handle->id && trace_handle_free_enabled())
 		trace_handle_free(peer->id, handle->id, node->item.peer->id,
 				  node->id, ktime_get_ns());
-	bus1_charge_return(&handle->charge);
+	WARN_ON_ONCE(handle->charge.trace || handle->trace);
 	kfree(handle);
 	bus1_node_put(node);
 	bus1_peer_put(peer);
@@ -77,8 +76,38 @@ void bus1_handle_unhold(struct bus1_handle *handle, struct bus1_tx *tx)
 	spin_lock(&node->lock);
 	list_del_init(&handle->node_entry);
 	spin_unlock(&node->lock);
+	bus1_charge_return(&handle->charge);
+	if (handle->trace)
+		bus1_trace_put(handle->trace);
+	handle->trace = NULL;
 	bus1_node_drop(node, tx);
 	bus1_handle_put(handle);
+}
+
+/**
+ * bus1_handle_trace() - what the owner claims from the user of the node
+ * @handle: the handle, held
+ *
+ * Return: the trace, alive as long as the hold; or NULL if there is no memory.
+ */
+struct bus1_trace *bus1_handle_trace(struct bus1_handle *handle)
+{
+	struct bus1_peer *peer = handle->item.peer;
+	struct bus1_user *user = handle->node->item.peer->user;
+	struct bus1_trace *trace = READ_ONCE(handle->trace), *old;
+
+	if (trace)
+		return trace;
+	if (user == peer->user)
+		return peer->trace;
+	trace = bus1_trace_get(user, peer);
+	if (!trace)
+		return NULL;
+	/* Another thread may have done the same. */
+	old = cmpxchg(&handle->trace, NULL, trace);
+	if (old)
+		bus1_trace_put(trace);
+	return old ?: trace;
 }
 
 /**

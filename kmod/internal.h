@@ -22,6 +22,8 @@
  *   xa_lock of peer->ids    changes of the table, and look-ups by those who have
  *                 not peer->lock: a handle found there is alive and may be held.
  *   node->lock    the list of the node's handles, and node->dead. A leaf.
+ *   user->lock    what is claimed from a user. Taken inside all of the above but
+ *                 the xa_locks.
  *   xa_lock of the open peers, and of the users    their registries. Leaves.
  *
  * Counts:
@@ -45,6 +47,7 @@
 #include <linux/ktime.h>
 #include <linux/llist.h>
 #include <linux/mutex.h>
+#include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
@@ -53,6 +56,7 @@
 
 #include "bus1.h"
 #include "compat.h"
+#include "quota.h"
 #include "trace_abi.h"
 
 struct seq_file;
@@ -63,30 +67,58 @@ struct seq_file;
  */
 #define BUS1_GFP (GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
+#define BUS1_N_RESOURCES 2
+
 /**
- * struct bus1_user - what one user has pinned
- * @ref:     one for each of its peers
- * @uid:     the effective UID of those who opened them
- * @objects: peers, nodes, handles, messages
- * @bytes:   payload
+ * struct bus1_user - who pays: the account of a user
+ * @ref:     one for each of its peers' memory, one for who looks at it
+ * @uid:     the effective UID of those who opened them. Constant
+ * @lock:    guards all below, and all of the quotas and traces
+ * @level:   by resource
+ * @quotas:  of those who claim from it, by UID
+ * @retired: nothing is claimed, nor will be; it is not in the table any more
  */
 struct bus1_user {
 	refcount_t ref;
 	kuid_t uid;
-	atomic_long_t objects;
-	atomic_long_t bytes;
+	spinlock_t lock; /* level, quotas, retired; quotas, traces */
+	bool retired;
+	struct rb_root quotas;
+	struct bus1_level level[BUS1_N_RESOURCES];
 };
 
 /**
- * struct bus1_charge - what an object costs its user, until it is returned
- * @user:    NULL if nothing is charged; alive through the object's owner
- * @objects: objects
- * @bytes:   bytes, at most MAX_RW_COUNT
+ * struct bus1_quota - what one user has claimed from another, or from itself
+ * @node:   in user->quotas
+ * @user:   who pays. Constant
+ * @uid:    who claims. Constant
+ * @level:  by resource
+ * @traces: its peers that claim, by ID
+ *
+ * All under user->lock, as is all of a trace.
  */
-struct bus1_charge {
+struct bus1_quota {
+	struct rb_node node;
 	struct bus1_user *user;
-	u32 objects;
-	u32 bytes;
+	kuid_t uid;
+	struct bus1_level level[BUS1_N_RESOURCES];
+	struct rb_root traces;
+};
+
+/**
+ * struct bus1_trace - what one peer has claimed
+ * @node:  in quota->traces
+ * @quota: constant
+ * @peer:  ID of the peer. Constant
+ * @n_ref: handles that remember it; and one for a peer's own, while it is open
+ * @held:  by resource. Each charge includes objects
+ */
+struct bus1_trace {
+	struct rb_node node;
+	struct bus1_quota *quota;
+	u64 peer;
+	u64 n_ref;
+	u64 held[BUS1_N_RESOURCES];
 };
 
 /**
@@ -183,7 +215,8 @@ struct bus1_msg {
  * @dead:      released, or its HANDLE_RELEASE received. Written under both
  *             locks; a sender reads it after its link
  * @queued:    bus1_msg.node_entry: ready messages. Under peer->lock
- * @charge:    constant
+ * @charge:    goes when it dies: others may keep its memory, but not make its
+ *             owner pay for that
  */
 struct bus1_node {
 	struct bus1_item item;
@@ -213,7 +246,10 @@ struct bus1_node {
  * @from:       peer of the transaction that brought it
  * @from_tx:    its number
  * @created:    coarse CLOCK_MONOTONIC ns
- * @charge:     constant
+ * @charge:     set with the ID; goes with the last hold
+ * @trace:      what the owner claims from the node's user, if it ever sent here;
+ *              set once by whoever does so first, referenced until the last
+ *              hold goes
  */
 struct bus1_handle {
 	struct bus1_item item;
@@ -230,6 +266,7 @@ struct bus1_handle {
 	u64 from_tx;
 	u64 created;
 	struct bus1_charge charge;
+	struct bus1_trace *trace;
 };
 
 /**
@@ -263,6 +300,7 @@ struct bus1_peer {
 	refcount_t ref;
 	const struct cred *cred;
 	struct bus1_user *user;
+	struct bus1_trace *trace;
 	struct bus1_charge charge;
 	pid_t pid;
 	u64 created;
@@ -302,13 +340,31 @@ static inline bool bus1_item_is_node(const struct bus1_item *item)
 	return item->type == BUS1_MESSAGE_TYPE_HANDLE_RELEASE;
 }
 
+/* main.c */
+extern unsigned long long bus1_max_objects;
+extern unsigned long long bus1_max_bytes;
+
 /* acct.c */
-struct bus1_user *bus1_user_get(kuid_t uid);
-void bus1_user_put(struct bus1_user *user);
-void bus1_charge_take(struct bus1_charge *charge, struct bus1_user *user,
-		      u32 objects, u32 bytes);
-void bus1_charge_return(struct bus1_charge *charge);
+int bus1_acct_join(struct bus1_peer *peer);
+void bus1_acct_leave(struct bus1_peer *peer);
 void bus1_acct_exit(void);
+void bus1_user_put(struct bus1_user *user);
+struct bus1_user *bus1_user_next(unsigned long uid);
+struct bus1_trace *bus1_trace_get(struct bus1_user *user,
+				  const struct bus1_peer *claimant);
+void bus1_trace_put(struct bus1_trace *trace);
+bool bus1_trace_held(struct bus1_user *user, const struct bus1_peer *claimant,
+		     u64 held[BUS1_N_RESOURCES]);
+int bus1_charge_take(struct bus1_charge *charge, struct bus1_trace *trace,
+		     u32 objects, u32 bytes, u32 op, struct bus1_fault *fault);
+void bus1_charge_return(struct bus1_charge *charge);
+void bus1_charge_split(struct bus1_charge *charge, struct bus1_charge *part,
+		       u32 objects);
+void bus1_charge_move(struct bus1_charge *charge, struct bus1_trace *trace);
+
+/* accounts.c */
+extern const struct file_operations bus1_accounts_fops;
+void bus1_accounts_show(struct bus1_peer *peer, struct seq_file *m);
 
 /* peer.c */
 struct bus1_peer *bus1_peer_get(struct bus1_peer *peer);
@@ -341,10 +397,11 @@ void bus1_handle_unhold(struct bus1_handle *handle, struct bus1_tx *tx);
 bool bus1_handle_install(struct bus1_handle *handle, u64 id);
 
 /* message.c */
+struct bus1_trace *bus1_handle_trace(struct bus1_handle *handle);
 struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
 			      struct bus1_node *node,
-				      struct bus1_payload *payload,
-				      size_t n_handles);
+			      struct bus1_payload *payload, size_t n_handles,
+			      struct bus1_charge *charge);
 struct bus1_msg *bus1_msg_get(struct bus1_msg *message);
 void bus1_msg_put(struct bus1_msg *message);
 void bus1_msg_discard(struct bus1_msg *message, u32 why,
@@ -370,7 +427,7 @@ void bus1_item_put(struct bus1_item *item);
 
 /* transfer.c */
 int bus1_sources_prepare(struct bus1_sources *sources, struct bus1_peer *peer,
-			 struct bus1_transfer *transfers, size_t n,
+			 struct bus1_transfer *transfers, size_t n, u32 op,
 			 struct bus1_fault *fault);
 void bus1_sources_install(struct bus1_sources *sources);
 void bus1_sources_finish(struct bus1_sources *sources, struct bus1_tx *tx);

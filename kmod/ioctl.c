@@ -286,17 +286,27 @@ static struct bus1_payload *bus1_payload_in(const struct bus1_message *message,
 }
 
 static int bus1_errors_out(const struct bus1_cmd_send *cmd,
+			   const struct bus1_send_op *op,
 			   struct bus1_fault *fault)
 {
-	size_t size = cmd->n_destinations * sizeof(__s32);
+	__s32 __user *errors = u64_to_user_ptr(cmd->ptr_errors);
+	size_t size = cmd->n_destinations * sizeof(*errors);
+	size_t i;
 
 	if (!cmd->ptr_errors)
 		return 0;
-	if (!bus1_ptr_fits(cmd->ptr_errors, size) ||
-	    clear_user(u64_to_user_ptr(cmd->ptr_errors), size))
-		return bus1_refuse(fault, -EFAULT, BUS1_CHECK_POINTER,
-				   cmd->ptr_errors);
+	if (!bus1_ptr_fits(cmd->ptr_errors, size) || clear_user(errors, size))
+		goto err_fault;
+	for (i = 0; op->n_skipped && i < op->n_dests; i++) {
+		if (op->dests[i].error && put_user(op->dests[i].error,
+						   errors + i))
+			goto err_fault;
+		cond_resched();
+	}
 	return 0;
+
+err_fault:
+	return bus1_refuse(fault, -EFAULT, BUS1_CHECK_POINTER, cmd->ptr_errors);
 }
 
 static int bus1_send_arrays(struct bus1_peer *peer,
@@ -321,8 +331,8 @@ static int bus1_send_arrays(struct bus1_peer *peer,
 		goto out_dests;
 	}
 
-	r = bus1_send_prepare(&op, peer, dests, cmd->n_destinations, transfers,
-			      message->n_transfers, payload);
+	r = bus1_send_prepare(&op, peer, cmd->flags, dests, cmd->n_destinations,
+			      transfers, message->n_transfers, payload);
 	if (r) {
 		*fault = op.fault;
 		goto out_transfers;
@@ -334,7 +344,7 @@ static int bus1_send_arrays(struct bus1_peer *peer,
 	r = bus1_created_out(message->ptr_transfers, transfers,
 			     message->n_transfers, fault);
 	if (!r)
-		r = bus1_errors_out(cmd, fault);
+		r = bus1_errors_out(cmd, &op, fault);
 	if (r)
 		bus1_send_abort(&op);
 	else
@@ -556,9 +566,14 @@ long bus1_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	default:
 		return -ENOTTY;
 	}
+	/* User space sees one error for both levels. */
+	if (r == -EXFULL)
+		r = -EDQUOT;
 	/* An empty queue is no failure. */
 	if (r && r != -EAGAIN && trace_op_fail_enabled())
 		trace_op_fail(peer->id, _IOC_NR(cmd), r, fault.check,
-			      fault.detail, ktime_get_ns());
+			      fault.detail, ktime_get_ns(), fault.owner,
+			      fault.level, fault.resource, fault.held,
+			      fault.limit);
 	return r;
 }

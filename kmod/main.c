@@ -1,8 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Loading and unloading. */
 #include <linux/module.h>
+#include <linux/sizes.h>
 
 #include "internal.h"
+
+/* Copied when a user is seen first; see acct.c. */
+unsigned long long bus1_max_objects = SZ_1M;
+module_param_named(max_objects, bus1_max_objects, ullong, 0644);
+MODULE_PARM_DESC(max_objects, "Objects that a user seen from now on may have pinned (default 1048576)");
+
+unsigned long long bus1_max_bytes = SZ_1G;
+module_param_named(max_bytes, bus1_max_bytes, ullong, 0644);
+MODULE_PARM_DESC(max_bytes, "Payload bytes that a user seen from now on may have pinned (default 1073741824)");
 
 static int __init bus1_init(void)
 {

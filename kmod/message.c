@@ -95,13 +95,14 @@ EXPORT_SYMBOL_GPL(bus1_payload_copy);
  *             is linked and looked after
  * @payload:   the payload or NULL; gets another reference
  * @n_handles: room for handles, filled by the caller
+ * @charge:    for all that; taken over
  *
  * Return: the message with one reference, or NULL if there is no memory.
  */
 struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
 			      struct bus1_node *node,
-				      struct bus1_payload *payload,
-				      size_t n_handles)
+			      struct bus1_payload *payload, size_t n_handles,
+			      struct bus1_charge *charge)
 {
 	struct bus1_msg *message;
 
@@ -118,8 +119,8 @@ struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
 	message->uid = sender->cred->euid;
 	message->n_data = payload ? payload->size : 0;
 	message->payload = bus1_payload_get(payload);
-	bus1_charge_take(&message->charge, message->item.peer->user, 1,
-			 message->n_data);
+	message->charge = *charge;
+	charge->trace = NULL;
 	return message;
 }
 
@@ -135,7 +136,7 @@ void bus1_msg_put(struct bus1_msg *message)
 	if (!refcount_dec_and_test(&message->ref))
 		return;
 
-	WARN_ON_ONCE(message->payload || message->charge.user);
+	WARN_ON_ONCE(message->payload || message->charge.trace);
 	WARN_ON_ONCE(message->item.ready);
 	kvfree(message);
 }

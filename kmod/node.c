@@ -12,9 +12,9 @@
  * bus1_node_new() - make a node, not yet in its owner's table
  * @peer: the owner
  *
- * Return: the node, without an ID, with one reference for the table, and with
- * one count in n_handles for the maker: bus1_node_drop() gives that up once the
- * first handles are made. NULL if there is no memory.
+ * The caller charges it. Return: the node, without an ID, with one reference for
+ * the table, and with one count in n_handles for the maker: bus1_node_drop()
+ * gives that up once the first handles are made. NULL if there is no memory.
  */
 struct bus1_node *bus1_node_new(struct bus1_peer *peer)
 {
@@ -32,7 +32,6 @@ struct bus1_node *bus1_node_new(struct bus1_peer *peer)
 	INIT_LIST_HEAD(&node->handles);
 	INIT_LIST_HEAD(&node->queued);
 	node->created = ktime_get_coarse_ns();
-	bus1_charge_take(&node->charge, peer->user, 1, 0);
 	return node;
 }
 
@@ -58,7 +57,7 @@ void bus1_node_put(struct bus1_node *node)
 	WARN_ON_ONCE(node->item.ready);
 	if (node->id && trace_node_free_enabled())
 		trace_node_free(peer->id, node->id, ktime_get_ns());
-	bus1_charge_return(&node->charge);
+	WARN_ON_ONCE(node->charge.trace);
 	kfree(node);
 	bus1_peer_put(peer);
 }
@@ -82,8 +81,8 @@ void bus1_node_drop(struct bus1_node *node, struct bus1_tx *tx)
 }
 
 /**
- * bus1_node_kill() - mark a node dead
- * @node: the node; its owner's lock is held
+ * bus1_node_kill() - mark a node dead, and return its charge
+ * @node: the node; its owner's lock is held, unless nobody knows it
  *
  * From here on no handle is listed: whoever makes one sees that the node is
  * dead and notifies its owner himself. To catch the messages that are being
@@ -95,6 +94,7 @@ void bus1_node_kill(struct bus1_node *node)
 	spin_lock(&node->lock);
 	WRITE_ONCE(node->dead, true);
 	spin_unlock(&node->lock);
+	bus1_charge_return(&node->charge);
 }
 
 /**

@@ -16,24 +16,25 @@ static atomic64_t bus1_peer_ids = ATOMIC64_INIT(0);
  * bus1_peer_new() - make a peer
  * @cred: of whoever opens it; its effective UID pays
  *
- * Return: the peer, to be ended with bus1_peer_close(), or an ERR_PTR: ENOMEM.
+ * Return: the peer, to be ended with bus1_peer_close(), or an ERR_PTR: ENOMEM,
+ * or as of bus1_charge_take() EXFULL, EDQUOT.
  */
 struct bus1_peer *bus1_peer_new(const struct cred *cred)
 {
 	struct bus1_peer *peer;
-	int r = -ENOMEM;
+	int r;
 
 	peer = kzalloc(sizeof(*peer), BUS1_GFP);
 	if (!peer)
-		return ERR_PTR(r);
-
-	peer->user = bus1_user_get(cred->euid);
-	if (!peer->user)
-		goto err_free;
+		return ERR_PTR(-ENOMEM);
 
 	peer->id = atomic64_inc_return(&bus1_peer_ids);
-	refcount_set(&peer->ref, 1);
 	peer->cred = get_cred(cred);
+	r = bus1_acct_join(peer);
+	if (r)
+		goto err_free;
+
+	refcount_set(&peer->ref, 1);
 	peer->pid = task_tgid_nr(current);
 	peer->created = ktime_get_coarse_ns();
 	xa_init_flags(&peer->ids, XA_FLAGS_ACCOUNT);
@@ -41,7 +42,6 @@ struct bus1_peer *bus1_peer_new(const struct cred *cred)
 	mutex_init(&peer->turn);
 	mutex_init(&peer->lock);
 	bus1_queue_init(peer);
-	bus1_charge_take(&peer->charge, peer->user, 1, 0);
 
 	if (trace_peer_new_enabled())
 		trace_peer_new(peer->id,
@@ -57,6 +57,7 @@ struct bus1_peer *bus1_peer_new(const struct cred *cred)
 	return peer;
 
 err_free:
+	put_cred(peer->cred);
 	kfree(peer);
 	return ERR_PTR(r);
 }
@@ -84,7 +85,7 @@ void bus1_peer_put(struct bus1_peer *peer)
 	WARN_ON_ONCE(!list_empty(&peer->data.ready));
 	/* Where a place could not be reserved, an empty branch may be left. */
 	xa_destroy(&peer->ids);
-	bus1_charge_return(&peer->charge);
+	WARN_ON_ONCE(peer->trace);
 	bus1_user_put(peer->user);
 	put_cred(peer->cred);
 	mutex_destroy(&peer->lock);
@@ -403,6 +404,7 @@ void bus1_peer_close(struct bus1_peer *peer)
 				from_kuid(&init_user_ns, peer->cred->euid),
 				atomic64_read(&peer->tx_seq),
 				peer->data.n_recv, ktime_get_ns());
+	bus1_acct_leave(peer);
 	bus1_peer_put(peer);
 }
 EXPORT_SYMBOL_GPL(bus1_peer_close);
@@ -445,4 +447,5 @@ void bus1_peer_show(struct bus1_peer *peer, struct seq_file *m)
 	seq_printf(m, "bus1-queued:\t%llu\n", peer->data.n_ready);
 	seq_printf(m, "bus1-queued-bytes:\t%llu\n", peer->data.n_bytes);
 	mutex_unlock(&peer->lock);
+	bus1_accounts_show(peer, m);
 }

@@ -109,12 +109,21 @@ static void bus1_recv_install(struct bus1_recv_op *op,
 {
 	/* The message was the first and has just left the list. */
 	struct list_head *behind = &op->peer->data.ready;
+	struct bus1_charge carried = {};
 	struct bus1_handle *handle;
 	u32 i;
+
+	/* What the sender claimed for them is now the receiver's own claim. */
+	if (message->n_handles) {
+		bus1_charge_split(&message->charge, &carried,
+				  message->n_handles);
+		bus1_charge_move(&carried, op->peer->trace);
+	}
 
 	for (i = 0; i < message->n_handles; i++) {
 		handle = message->handles[i];
 		message->handles[i] = NULL;
+		bus1_charge_split(&carried, &handle->charge, 1);
 		handle->how = BUS1_HOW_MESSAGE;
 		handle->index = message->index;
 		handle->slot = i;

@@ -20,8 +20,8 @@ static int bus1_send_hold(struct bus1_send_op *op, const u64 *dests, size_t n)
 					   BUS1_CHECK_MEMORY, 0);
 	}
 	for (i = 0; i < n; i++) {
-		op->dests[i] = bus1_peer_hold(op->peer, dests[i]);
-		if (!op->dests[i])
+		op->dests[i].handle = bus1_peer_hold(op->peer, dests[i]);
+		if (!op->dests[i].handle)
 			return bus1_refuse(&op->fault, -EBADRQC, BUS1_CHECK_ID,
 					   dests[i]);
 		op->n_dests++;
@@ -30,19 +30,45 @@ static int bus1_send_hold(struct bus1_send_op *op, const u64 *dests, size_t n)
 	return 0;
 }
 
-/* Make the message for destination @index, unless its node is dead already. */
+/*
+ * Charge a message, with the handles in it, to the receiver's user. If the node
+ * is dead already there will be none, nor where it is skipped.
+ */
+static int bus1_send_charge(struct bus1_send_op *op, struct bus1_dest *dest,
+			    u64 flags)
+{
+	struct bus1_trace *trace;
+	int r;
+
+	if (READ_ONCE(dest->handle->node->dead))
+		return 0;
+
+	trace = bus1_handle_trace(dest->handle);
+	if (!trace)
+		return bus1_refuse(&op->fault, -ENOMEM, BUS1_CHECK_MEMORY, 0);
+	r = bus1_charge_take(&dest->charge, trace, 1 + op->sources.n,
+			     op->n_bytes, BUS1_OP_SEND, &op->fault);
+	if (!r || r == -ESHUTDOWN)
+		return 0;
+	if (!(flags & BUS1_SEND_FLAG_CONTINUE))
+		return r;
+	op->fault = (struct bus1_fault){};
+	dest->error = -EDQUOT;
+	op->n_skipped++;
+	return 0;
+}
+
+/* Make the message for destination @index. */
 static int bus1_send_msg(struct bus1_send_op *op, u32 index,
 			 struct bus1_payload *payload)
 {
-	struct bus1_node *node = op->dests[index]->node;
+	struct bus1_dest *dest = &op->dests[index];
 	struct bus1_msg *message;
 	struct bus1_handle *handle;
 	size_t i;
 
-	if (READ_ONCE(node->dead))
-		return 0;
-
-	message = bus1_msg_new(op->peer, node, payload, op->sources.n);
+	message = bus1_msg_new(op->peer, dest->handle->node, payload,
+			       op->sources.n, &dest->charge);
 	if (!message)
 		goto err_memory;
 	message->index = index;
@@ -70,6 +96,7 @@ err_memory:
  * bus1_send_prepare() - SEND, all that can fail
  * @op:          the operation
  * @peer:        the sender
+ * @flags:       0 or BUS1_SEND_FLAG_CONTINUE
  * @dests:       handles to send to
  * @n_dests:     entries in @dests
  * @transfers:   handles to send along; of a new node the ID is filled in, flags
@@ -77,11 +104,11 @@ err_memory:
  * @n_transfers: entries in @transfers
  * @payload:     the payload or NULL; stays the caller's
  *
- * Return: 0, EINVAL, EBADRQC, ENOMEM or EINTR (killed); after an error nothing
- * is left to do.
+ * Return: 0, EINVAL, EBADRQC, EXFULL, EDQUOT, ENOMEM or EINTR (killed); after an
+ * error nothing is left to do.
  */
 int bus1_send_prepare(struct bus1_send_op *op, struct bus1_peer *peer,
-		      const u64 *dests, size_t n_dests,
+		      u64 flags, const u64 *dests, size_t n_dests,
 		      struct bus1_transfer *transfers, size_t n_transfers,
 		      struct bus1_payload *payload)
 {
@@ -95,13 +122,21 @@ int bus1_send_prepare(struct bus1_send_op *op, struct bus1_peer *peer,
 	bus1_tx_init(&op->tx, peer, BUS1_TX_SEND);
 
 	r = bus1_sources_prepare(&op->sources, peer, transfers, n_transfers,
-				 &op->fault);
+				 BUS1_OP_SEND, &op->fault);
 	if (r)
 		goto err_abort;
 	r = bus1_send_hold(op, dests, n_dests);
 	if (r)
 		goto err_abort;
 	for (i = 0; i < n_dests; i++) {
+		r = bus1_send_charge(op, &op->dests[i], flags);
+		if (r)
+			goto err_abort;
+		cond_resched();
+	}
+	for (i = 0; i < n_dests; i++) {
+		if (!op->dests[i].charge.trace)
+			continue;
 		r = bus1_send_msg(op, i, payload);
 		if (r)
 			goto err_abort;
@@ -120,15 +155,17 @@ static void bus1_send_unhold(struct bus1_send_op *op)
 	size_t i;
 
 	for (i = 0; i < op->n_dests; i++) {
-		bus1_handle_unhold(op->dests[i], &op->tx);
+		/* Left from an abort; the handle keeps the user. */
+		bus1_charge_return(&op->dests[i].charge);
+		bus1_handle_unhold(op->dests[i].handle, &op->tx);
 		cond_resched();
 	}
 	if (op->dests != &op->single)
 		kvfree(op->dests);
 }
 
-/* Destinations without a message: their nodes were dead. */
-static void bus1_send_trace_dead(struct bus1_send_op *op)
+/* Destinations without a message: their nodes were dead, or they are skipped. */
+static void bus1_send_trace_none(struct bus1_send_op *op)
 {
 	struct bus1_msg *message;
 	struct bus1_node *node;
@@ -143,10 +180,11 @@ static void bus1_send_trace_dead(struct bus1_send_op *op)
 			message = list_next_entry(message, item.entry);
 			continue;
 		}
-		node = op->dests[i]->node;
+		node = op->dests[i].handle->node;
 		trace_msg_discard(node->item.peer->id, op->peer->id,
 				  op->tx.seq, i, node->id, op->n_bytes,
-				  op->sources.n, BUS1_WHY_RELEASED,
+				  op->sources.n, op->dests[i].error ?
+				  BUS1_WHY_QUOTA : BUS1_WHY_RELEASED,
 				  ktime_get_ns());
 	}
 }
@@ -164,7 +202,7 @@ void bus1_send_commit(struct bus1_send_op *op)
 		mutex_unlock(&op->peer->lock);
 	}
 	if (trace_msg_discard_enabled() && op->tx.n_messages < op->n_dests)
-		bus1_send_trace_dead(op);
+		bus1_send_trace_none(op);
 
 	bus1_tx_commit(&op->tx);
 	bus1_send_unhold(op);

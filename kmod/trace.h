@@ -38,7 +38,8 @@
 	__print_symbolic(v, \
 			 { BUS1_WHY_RELEASED, "released" }, \
 			 { BUS1_WHY_CLOSED, "closed" }, \
-			 { BUS1_WHY_NOTIFIED, "notified" })
+			 { BUS1_WHY_NOTIFIED, "notified" }, \
+			 { BUS1_WHY_QUOTA, "quota" })
 
 #define bus1_show_kind(v) \
 	__print_symbolic(v, \
@@ -50,7 +51,8 @@
 			 { BUS1_OP_TRANSFER, "transfer" }, \
 			 { BUS1_OP_RELEASE, "release" }, \
 			 { BUS1_OP_SEND, "send" }, \
-			 { BUS1_OP_RECV, "recv" })
+			 { BUS1_OP_RECV, "recv" }, \
+			 { BUS1_OP_OPEN, "open" })
 
 #define bus1_show_check(v) \
 	__print_symbolic(v, \
@@ -68,6 +70,17 @@
 			 { BUS1_CHECK_MEMORY, "memory" }, \
 			 { BUS1_CHECK_SIGNAL, "signal" }, \
 			 { BUS1_CHECK_QUOTA, "quota" })
+
+#define bus1_show_resource(v) \
+	__print_symbolic(v, \
+			 { BUS1_RESOURCE_OBJECTS, "objects" }, \
+			 { BUS1_RESOURCE_BYTES, "bytes" })
+
+#define bus1_show_level(v) \
+	__print_symbolic(v, \
+			 { 0, "-" }, \
+			 { BUS1_LEVEL_USER, "user" }, \
+			 { BUS1_LEVEL_PEER, "peer" })
 
 /* A peer was opened, by process @pid of effective user @uid. */
 TRACE_EVENT(peer_new,
@@ -490,31 +503,154 @@ TRACE_EVENT(notify_drop,
 		      bus1_show_why(__entry->why), __entry->time)
 );
 
+DECLARE_EVENT_CLASS(bus1_acct,
+		    TP_PROTO(u32 owner, u32 claimant, u64 peer, u32 resource,
+			     u64 amount, u64 held, u64 quota_left,
+			     u64 user_left, u64 quota, u64 max, u64 time),
+		    TP_ARGS(owner, claimant, peer, resource, amount, held,
+			    quota_left, user_left, quota, max, time),
+		    TP_STRUCT__entry(__field(u32, owner)
+				     __field(u32, claimant)
+				     __field(u64, peer)
+				     __field(u32, resource)
+				     __field(u64, amount)
+				     __field(u64, held)
+				     __field(u64, quota_left)
+				     __field(u64, user_left)
+				     __field(u64, quota)
+				     __field(u64, max)
+				     __field(u64, time)),
+		    TP_fast_assign(__entry->owner = owner;
+				   __entry->claimant = claimant;
+				   __entry->peer = peer;
+				   __entry->resource = resource;
+				   __entry->amount = amount;
+				   __entry->held = held;
+				   __entry->quota_left = quota_left;
+				   __entry->user_left = user_left;
+				   __entry->quota = quota;
+				   __entry->max = max;
+				   __entry->time = time;),
+		    TP_printk("owner=%u claimant=%u peer=%llu resource=%s amount=%llu held=%llu quota_left=%llu user_left=%llu quota=%llu max=%llu time=%llu",
+			      __entry->owner, __entry->claimant, __entry->peer,
+			      bus1_show_resource(__entry->resource),
+			      __entry->amount, __entry->held,
+			      __entry->quota_left, __entry->user_left,
+			      __entry->quota, __entry->max, __entry->time)
+);
+
+/*
+ * @peer of user @claimant claims @amount of what user @owner may have
+ * pinned. After it: @held, what @peer holds of it; @quota, what @claimant has
+ * claimed for all its peers, and @quota_left, what of that none of them holds;
+ * @user_left, what nobody has claimed; @max, the maximum.
+ */
+DEFINE_EVENT(bus1_acct, acct_charge,
+	     TP_PROTO(u32 owner, u32 claimant, u64 peer, u32 resource,
+		      u64 amount, u64 held, u64 quota_left, u64 user_left,
+		      u64 quota, u64 max, u64 time),
+	     TP_ARGS(owner, claimant, peer, resource, amount, held, quota_left,
+		     user_left, quota, max, time)
+);
+
+/*
+ * @amount is given back; arguments as in acct_charge. On the receipt of handles
+ * there is an acct_discharge of the sender, and for the handles an acct_charge
+ * of the receiver.
+ */
+DEFINE_EVENT(bus1_acct, acct_discharge,
+	     TP_PROTO(u32 owner, u32 claimant, u64 peer, u32 resource,
+		      u64 amount, u64 held, u64 quota_left, u64 user_left,
+		      u64 quota, u64 max, u64 time),
+	     TP_ARGS(owner, claimant, peer, resource, amount, held, quota_left,
+		     user_left, quota, max, time)
+);
+
+/*
+ * @amount was refused, on level @level, in operation @op of the current thread.
+ * Arguments as in acct_charge, nothing changed; @limit: the most that @peer
+ * could have held at this moment.
+ */
+TRACE_EVENT(acct_reject,
+	    TP_PROTO(u32 owner, u32 claimant, u64 peer, u32 resource,
+		     u64 amount, u64 held, u64 quota_left, u64 user_left,
+		     u32 level, u32 op, u64 limit, u64 time),
+	    TP_ARGS(owner, claimant, peer, resource, amount, held, quota_left,
+		    user_left, level, op, limit, time),
+	    TP_STRUCT__entry(__field(u32, owner)
+			     __field(u32, claimant)
+			     __field(u64, peer)
+			     __field(u32, resource)
+			     __field(u64, amount)
+			     __field(u64, held)
+			     __field(u64, quota_left)
+			     __field(u64, user_left)
+			     __field(u32, level)
+			     __field(u32, op)
+			     __field(u64, limit)
+			     __field(u64, time)),
+	    TP_fast_assign(__entry->owner = owner;
+			   __entry->claimant = claimant;
+			   __entry->peer = peer;
+			   __entry->resource = resource;
+			   __entry->amount = amount;
+			   __entry->held = held;
+			   __entry->quota_left = quota_left;
+			   __entry->user_left = user_left;
+			   __entry->level = level;
+			   __entry->op = op;
+			   __entry->limit = limit;
+			   __entry->time = time;),
+	    TP_printk("owner=%u claimant=%u peer=%llu resource=%s amount=%llu held=%llu quota_left=%llu user_left=%llu level=%s op=%s limit=%llu time=%llu",
+		      __entry->owner, __entry->claimant, __entry->peer,
+		      bus1_show_resource(__entry->resource), __entry->amount,
+		      __entry->held, __entry->quota_left, __entry->user_left,
+		      bus1_show_level(__entry->level),
+		      bus1_show_op(__entry->op), __entry->limit, __entry->time)
+);
+
 /*
  * Command @cmd on @peer failed with @error (negative errno). @check says
  * which check refused and what @detail holds. RECV on an empty queue is not
- * reported.
+ * reported. Only where @check is QUOTA the rest is not 0: @peer holds @held of
+ * what user @owner may have pinned of @resource, and could hold @limit; @level
+ * refused.
  */
 TRACE_EVENT(op_fail,
 	    TP_PROTO(u64 peer, u32 cmd, s32 error, u32 check, u64 detail,
-		     u64 time),
-	    TP_ARGS(peer, cmd, error, check, detail, time),
+		     u64 time, u32 owner, u32 level, u32 resource, u64 held,
+		     u64 limit),
+	    TP_ARGS(peer, cmd, error, check, detail, time, owner, level,
+		    resource, held, limit),
 	    TP_STRUCT__entry(__field(u64, peer)
 			     __field(u32, cmd)
 			     __field(s32, error)
 			     __field(u32, check)
 			     __field(u64, detail)
-			     __field(u64, time)),
+			     __field(u64, time)
+			     __field(u32, owner)
+			     __field(u32, level)
+			     __field(u32, resource)
+			     __field(u64, held)
+			     __field(u64, limit)),
 	    TP_fast_assign(__entry->peer = peer;
 			   __entry->cmd = cmd;
 			   __entry->error = error;
 			   __entry->check = check;
 			   __entry->detail = detail;
-			   __entry->time = time;),
-	    TP_printk("peer=%llu cmd=%s error=%d check=%s detail=%llu time=%llu",
-		      __entry->peer, bus1_show_op(__entry->cmd),
-		      __entry->error, bus1_show_check(__entry->check),
-		      __entry->detail, __entry->time)
+			   __entry->time = time;
+			   __entry->owner = owner;
+			   __entry->level = level;
+			   __entry->resource = resource;
+			   __entry->held = held;
+			   __entry->limit = limit;),
+	    TP_printk("peer=%llu cmd=%s error=%d check=%s detail=%llu time=%llu owner=%u level=%s resource=%s held=%llu limit=%llu",
+		      __entry->peer, bus1_show_op(__entry->cmd), __entry->error,
+		      bus1_show_check(__entry->check), __entry->detail,
+		      __entry->time, __entry->owner,
+		      bus1_show_level(__entry->level),
+		      bus1_show_resource(__entry->resource), __entry->held,
+		      __entry->limit)
 );
 
 #endif /* _BUS1_TRACE_H */

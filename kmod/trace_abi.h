@@ -11,7 +11,7 @@
  * the version of the loaded module as "MAJOR.MINOR".
  */
 #define BUS1_TRACE_SCHEMA_MAJOR 1
-#define BUS1_TRACE_SCHEMA_MINOR 0
+#define BUS1_TRACE_SCHEMA_MINOR 1
 
 /* tx_begin.kind, tx_commit.kind: what made the transaction; RECV makes none */
 #define BUS1_TX_TRANSFER 0
@@ -33,16 +33,18 @@
 #define BUS1_WHY_RELEASED 1 /* the owner released it, or its node */
 #define BUS1_WHY_CLOSED 2 /* the owner's last descriptor was closed */
 #define BUS1_WHY_NOTIFIED 3 /* gone with the receipt of its notification */
+#define BUS1_WHY_QUOTA 4 /* skipped: no quota, and BUS1_SEND_FLAG_CONTINUE */
 
 /* notify_*.kind; the values of BUS1_MESSAGE_TYPE_* */
 #define BUS1_KIND_NODE_RELEASE 1
 #define BUS1_KIND_HANDLE_RELEASE 2
 
-/* op_fail.cmd: the ioctl number */
+/* op_fail.cmd, acct_reject.op: the ioctl number; OPEN is none, but open(2) */
 #define BUS1_OP_TRANSFER 0
 #define BUS1_OP_RELEASE 1
 #define BUS1_OP_SEND 2
 #define BUS1_OP_RECV 3
+#define BUS1_OP_OPEN 256
 
 /* op_fail.check, and what op_fail.detail then holds */
 #define BUS1_CHECK_FLAGS 1 /* unknown flag bits; the flags */
@@ -58,6 +60,14 @@
 #define BUS1_CHECK_ROOM 11 /* RECV: room too small; bytes needed */
 #define BUS1_CHECK_MEMORY 12 /* no memory; 0 */
 #define BUS1_CHECK_SIGNAL 13 /* killed while waiting; 0 */
-#define BUS1_CHECK_QUOTA 14 /* quota; 0 */
+#define BUS1_CHECK_QUOTA 14 /* quota; the amount. op_fail then says more */
+
+/* acct_*.resource, op_fail.resource */
+#define BUS1_RESOURCE_OBJECTS 0 /* peers, nodes, handles, messages */
+#define BUS1_RESOURCE_BYTES 1 /* payload */
+
+/* acct_reject.level, op_fail.level: what the claim would have taken */
+#define BUS1_LEVEL_USER 1 /* more than is left to the claiming user */
+#define BUS1_LEVEL_PEER 2 /* what must stay for that user's other peers */
 
 #endif /* _BUS1_TRACE_ABI_H */

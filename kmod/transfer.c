@@ -8,32 +8,42 @@
 #include "internal.h"
 #include "trace.h"
 
-static int bus1_source_prepare(struct bus1_source *source,
-			       struct bus1_peer *peer,
-			       struct bus1_transfer *transfer,
-			       struct bus1_fault *fault)
+/* Look up a handle, or see that a node can be asked for like this. */
+static int bus1_source_hold(struct bus1_source *source, struct bus1_peer *peer,
+			    const struct bus1_transfer *transfer,
+			    struct bus1_fault *fault)
 {
-	int r;
-
 	if (transfer->flags & ~BUS1_TRANSFER_FLAG_CREATE)
 		return bus1_refuse(fault, -EINVAL, BUS1_CHECK_FLAGS,
 				   transfer->flags);
 
-	if (!transfer->flags) {
-		source->handle = bus1_peer_hold(peer, transfer->id);
-		if (!source->handle)
-			return bus1_refuse(fault, -EBADRQC, BUS1_CHECK_ID,
+	if (transfer->flags) {
+		if (transfer->id != BUS1_INVALID)
+			return bus1_refuse(fault, -EINVAL, BUS1_CHECK_CREATE,
 					   transfer->id);
-		source->node = source->handle->node;
 		return 0;
 	}
 
-	if (transfer->id != BUS1_INVALID)
-		return bus1_refuse(fault, -EINVAL, BUS1_CHECK_CREATE,
+	source->handle = bus1_peer_hold(peer, transfer->id);
+	if (!source->handle)
+		return bus1_refuse(fault, -EBADRQC, BUS1_CHECK_ID,
 				   transfer->id);
+	source->node = source->handle->node;
+	return 0;
+}
+
+static int bus1_source_create(struct bus1_source *source,
+			      struct bus1_peer *peer,
+			      struct bus1_transfer *transfer,
+			      struct bus1_charge *charge,
+			      struct bus1_fault *fault)
+{
+	int r;
+
 	source->node = bus1_node_new(peer);
 	if (!source->node)
 		return bus1_refuse(fault, -ENOMEM, BUS1_CHECK_MEMORY, 0);
+	bus1_charge_split(charge, &source->node->charge, 1);
 	r = bus1_peer_reserve(peer, 1, &source->node->id);
 	if (r) {
 		source->node->id = 0;
@@ -50,22 +60,24 @@ static int bus1_source_prepare(struct bus1_source *source,
  * @peer:      the caller's peer
  * @transfers: what to look up or make; of a new node the ID is filled in
  * @n:         entries in @transfers
+ * @op:        BUS1_OP_*
  * @fault:     gets the check that failed
  *
  * New nodes have an ID that is reserved, but unknown. Return: 0, EINVAL,
- * EBADRQC, ENOMEM or EINTR (killed); then bus1_sources_abort() is still due.
+ * EBADRQC, EXFULL, EDQUOT, ENOMEM or EINTR (killed); then bus1_sources_abort()
+ * is still due.
  */
 int bus1_sources_prepare(struct bus1_sources *sources, struct bus1_peer *peer,
-			 struct bus1_transfer *transfers, size_t n,
+			 struct bus1_transfer *transfers, size_t n, u32 op,
 			 struct bus1_fault *fault)
 {
 	size_t i;
 	int r;
 
-	sources->n = n;
-	sources->n_created = 0;
-	sources->single = (struct bus1_source){};
-	sources->array = &sources->single;
+	*sources = (struct bus1_sources){
+		.array = &sources->single,
+		.n = n,
+	};
 	if (n > 1) {
 		sources->array = kvcalloc(n, sizeof(*sources->array), BUS1_GFP);
 		if (!sources->array) {
@@ -76,12 +88,28 @@ int bus1_sources_prepare(struct bus1_sources *sources, struct bus1_peer *peer,
 	}
 
 	for (i = 0; i < n; i++) {
-		r = bus1_source_prepare(&sources->array[i], peer, &transfers[i],
-					fault);
+		r = bus1_source_hold(&sources->array[i], peer, &transfers[i],
+				     fault);
 		if (r)
 			return r;
 		if (!sources->array[i].handle)
 			sources->n_created++;
+		cond_resched();
+	}
+	if (!sources->n_created)
+		return 0;
+
+	r = bus1_charge_take(&sources->charge, peer->trace, sources->n_created,
+			     0, op, fault);
+	if (r)
+		return r;
+	for (i = 0; i < n; i++) {
+		if (sources->array[i].handle)
+			continue;
+		r = bus1_source_create(&sources->array[i], peer, &transfers[i],
+				       &sources->charge, fault);
+		if (r)
+			return r;
 		cond_resched();
 	}
 	return 0;
@@ -156,12 +184,13 @@ void bus1_sources_abort(struct bus1_sources *sources, struct bus1_tx *tx)
 				bus1_peer_unreserve(node->item.peer, 1,
 						    node->id);
 			node->id = 0;
-			WRITE_ONCE(node->dead, true);
+			bus1_node_kill(node);
 			bus1_node_drop(node, tx);
 			bus1_node_put(node);
 		}
 		cond_resched();
 	}
+	bus1_charge_return(&sources->charge);
 	bus1_sources_free(sources);
 }
 
@@ -191,8 +220,9 @@ static void bus1_transfer_unlock(struct bus1_peer *a, struct bus1_peer *b)
  * @dst:  gets the new handles
  * @n:    entries in both arrays
  *
- * Return: 0, EINVAL, EBADRQC, ENOMEM or EINTR (killed); after an error nothing
- * is left to do.
+ * New nodes are charged to @from, handles to @to. Return: 0, EINVAL, EBADRQC,
+ * EXFULL, EDQUOT, ENOMEM or EINTR (killed); after an error nothing is left to
+ * do.
  */
 int bus1_transfer_prepare(struct bus1_transfer_op *op, struct bus1_peer *from,
 			  struct bus1_peer *to, struct bus1_transfer *src,
@@ -204,7 +234,12 @@ int bus1_transfer_prepare(struct bus1_transfer_op *op, struct bus1_peer *from,
 
 	*op = (struct bus1_transfer_op){ .from = from, .to = to };
 
-	r = bus1_sources_prepare(&op->sources, from, src, n, &op->fault);
+	r = bus1_sources_prepare(&op->sources, from, src, n, BUS1_OP_TRANSFER,
+				 &op->fault);
+	if (r)
+		goto err_abort;
+	r = bus1_charge_take(&op->charge, to->trace, n, 0, BUS1_OP_TRANSFER,
+			     &op->fault);
 	if (r)
 		goto err_abort;
 
@@ -216,6 +251,7 @@ int bus1_transfer_prepare(struct bus1_transfer_op *op, struct bus1_peer *from,
 		handle = bus1_handle_new(op->sources.array[i].node, to);
 		if (!handle)
 			goto err_memory;
+		bus1_charge_split(&op->charge, &handle->charge, 1);
 		handle->how = op->sources.array[i].handle ?
 			      BUS1_HOW_TRANSFERRED : BUS1_HOW_CREATED;
 		handle->slot = i;
@@ -301,6 +337,7 @@ void bus1_transfer_abort(struct bus1_transfer_op *op)
 		bus1_handle_unhold(op->handles[i], &tx);
 		cond_resched();
 	}
+	bus1_charge_return(&op->charge);
 	bus1_tx_commit(&tx);
 	kvfree(op->handles);
 }

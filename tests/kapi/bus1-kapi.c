@@ -35,7 +35,7 @@ static int kapi_send(struct bus1_peer *peer, u64 dest, char *data, size_t n,
 	int r;
 
 	EXPECT(!IS_ERR(payload));
-	r = bus1_send_prepare(&op, peer, &dest, 1, transfers, n_transfers,
+	r = bus1_send_prepare(&op, peer, 0, &dest, 1, transfers, n_transfers,
 			      payload);
 	if (!r)
 		bus1_send_commit(&op);

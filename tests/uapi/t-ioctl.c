@@ -84,8 +84,8 @@ static void test_schema(void)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	ok(fd >= 0 && read(fd, text, sizeof(text) - 1) == 4 &&
-		   !strcmp(text, "1.0\n"),
-	   "trace_schema is 1.0");
+		   !strcmp(text, "1.1\n"),
+	   "trace_schema is 1.1");
 	ok(fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 0777) == 0444,
 	   "and for all to read");
 	close(fd);

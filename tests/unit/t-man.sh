@@ -6,8 +6,9 @@ n=0
 failed=0
 
 # "name: arg, arg, ..." of each event
-events=$(tr -d '\n' <kmod/trace.h | sed 's/TRACE_EVENT(/\n&/g' |
-	sed -n 's/^TRACE_EVENT(\([a-z_]*\),.*TP_ARGS(\([^)]*\)).*/\1: \2/p' |
+events=$(tr -d '\n' <kmod/trace.h |
+	sed 's/DEFINE_EVENT([a-z0-9_]*,/TRACE_EVENT(/g; s/[A-Z]*_EVENT[A-Z_]*(/\n&/g' |
+	sed -n 's/^TRACE_EVENT([[:space:]]*\([a-z_]*\),.*TP_ARGS(\([^)]*\)).*/\1: \2/p' |
 	sed 's/[[:space:]][[:space:]]*/ /g')
 
 # the same from the page: a term, then its first indented paragraph

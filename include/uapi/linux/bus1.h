@@ -32,7 +32,8 @@
  *   EBADF       TRANSFER: @to is not an open file descriptor
  *   EOPNOTSUPP  TRANSFER: @to is a descriptor of something else
  *   EBADRQC     an ID is unknown, or names a node where a handle is needed
- *   EDQUOT      a quota would be exceeded (none is enforced yet)
+ *   EDQUOT      open, TRANSFER, SEND: a user would have more charged to it than
+ *               it may, or more than its share claimed from it; see below
  *   EFAULT      a pointer is bad, does not fit the caller's pointer size, or
  *               the end of its array is beyond the address space
  *   EINVAL      unknown flag bits, a wrong message type, CREATE with an ID
@@ -66,6 +67,23 @@
  *   first one first; it does not matter by which way the second caller knew.
  *   A call to several receivers takes effect at once for all of them. Calls
  *   without such a relation have no promised order.
+ *
+ * Who pays
+ *   Each user, the effective UID of whoever opened a peer, may have so many
+ *   objects and payload bytes charged to it as the module's parameters
+ *   max_objects and max_bytes say. Peers, nodes and handles are charged to the
+ *   user of the peer that owns them. A message, the handles in it and its
+ *   payload, for each receiver in full, are charged to the user of the receiver
+ *   and claimed by the sender, until the message is received or discarded;
+ *   handles that are received stay charged to the same user. TRANSFER charges
+ *   new handles to the user of @to, and new nodes, as SEND does, to the caller's.
+ *
+ *   Those who claim from one user share what it has: who claims more must leave
+ *   more for others (bus1(7) has the formula). Where a claim is too much the call
+ *   fails with EDQUOT. It does not help to repeat it before something that was
+ *   claimed has been given back: messages received, handles released, peers
+ *   closed. RELEASE, RECV and close never fail for that, notifications are free,
+ *   and so is a message to a node that is released already.
  *
  * What bus1 does not do
  *   No names and no discovery: pass a peer's descriptor over a Unix socket and
@@ -209,9 +227,11 @@ struct bus1_cmd_release {
 };
 
 /*
- * bus1_cmd_send.flags: a destination whose user cannot be charged is skipped,
- * and its entry in @ptr_errors says -EDQUOT; all others get the message. The
- * call returns 0, also where all were skipped.
+ * bus1_cmd_send.flags: a destination whose user cannot be charged for the
+ * message is skipped, and its entry in @ptr_errors says -EDQUOT; all others get
+ * the message, in one transaction. The call returns 0, also where all were
+ * skipped. Nodes that the message creates are charged to the sender's user: if
+ * that cannot be, or with any other error, the call fails as without the flag.
  */
 #define BUS1_SEND_FLAG_CONTINUE ((__u64)0x1)
 
@@ -223,12 +243,15 @@ struct bus1_cmd_release {
  * @ptr_destinations: array of __u64, handles of the calling peer; one named
  *                    twice gets the message twice
  * @ptr_errors:       array of __s32, one for each destination, written as 0
- *                    where the message was sent; or 0: not wanted. Untouched
- *                    by a call that fails
+ *                    where the message was sent, -EDQUOT where CONTINUE skipped
+ *                    it; or 0: not wanted. Untouched by a call that fails, but
+ *                    for EFAULT and EBADRQC
  * @ptr_message:      struct bus1_message
  *
  * A destination whose node is released already, or whose peer is gone, is not
  * an error: that copy is discarded, and a NODE_RELEASE is or was on its way.
+ * Without CONTINUE one receiver whose user cannot be charged fails the call for
+ * all.
  */
 struct bus1_cmd_send {
 	__aligned_u64 flags;
