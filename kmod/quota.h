@@ -22,8 +22,8 @@
  * comes next finds something left:
  *
  *   between the peers of one user A = 2: each may have half of what is left
- *   between foreign users A(n) = (n + 1) * ceil(log2(n + 1)) + (n + 1): all of
- *   them together get the less the more they are, and never everything
+ *   between foreign users A(n) = (n + 1) * ceil(log2(n + 1)) + (n + 1): each
+ *   gets the less the more they are, and all together never everything
  *   a user that claims from itself is limited only by what is left
  *
  * A quota claims from its user just what it lacks to let a trace pass. When a
@@ -36,7 +36,7 @@
  */
 #include <linux/bitops.h>
 #include <linux/errno.h>
-#include <linux/math.h>
+#include <linux/minmax.h>
 #include <linux/overflow.h>
 #include <linux/types.h>
 
