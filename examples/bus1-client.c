@@ -16,6 +16,24 @@
 #include <string.h>
 #include <unistd.h>
 
+/*
+ * Send a request. While there is no room for it in the account of the service's
+ * user, wait: every time longer, and not for ever. A client that has more than
+ * one request on its way receives the answers to those first.
+ */
+static int ask(int peer, uint64_t service, const char *text,
+	       struct bus1_transfer *reply)
+{
+	int ms, r;
+
+	for (ms = 1;; ms *= 2) {
+		r = libbus1_post(peer, service, text, strlen(text), reply, 1);
+		if (r != -EDQUOT || ms > 1000)
+			return r;
+		usleep(ms * 1000);
+	}
+}
+
 /* Wait for the answer at @node; anything else is not for us. */
 static int await(int peer, struct libbus1_msg *msg, uint64_t service,
 		 uint64_t node)
@@ -68,7 +86,7 @@ int main(int argc, char **argv)
 		/* One call makes a node here and sends the handle to it. */
 		reply.flags = BUS1_TRANSFER_FLAG_CREATE;
 		reply.id = BUS1_INVALID;
-		r = libbus1_post(peer, service, text, strlen(text), &reply, 1);
+		r = ask(peer, service, text, &reply);
 		if (die && i == n)
 			kill(getpid(), SIGKILL);
 		if (r >= 0)

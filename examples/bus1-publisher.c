@@ -18,12 +18,22 @@
 #include <unistd.h>
 
 #define MAX_SUBSCRIBERS 64
+/* Their handles are charged to the publisher: one user is not to have all. */
+#define MAX_SUBSCRIBERS_PER_USER 16
+
+/* So many ticks in a row without room for them, and a subscriber is dropped. */
+#define MAX_MISSED 8
 
 /* Messages between two looks at the socket and at the clock. */
 #define BATCH 32
 
+/* The handles of the subscribers, and beside each what else is known. */
 static uint64_t subscribers[MAX_SUBSCRIBERS];
-static unsigned int n_subscribers, n_delivered, n_gone;
+static struct {
+	uint64_t account;
+	unsigned int missed;
+} about[MAX_SUBSCRIBERS];
+static unsigned int n_subscribers, n_delivered, n_missed, n_gone, n_dropped;
 /* One node for all subscribers; our handle to it keeps it alive. */
 static uint64_t node, handle;
 
@@ -37,10 +47,24 @@ static int offer(void *userdata, const struct libbus1_cred *cred, uint64_t *out)
 
 static void subscribe(int peer, const struct libbus1_msg *msg)
 {
-	if (msg->n_handles == 1 && n_subscribers < MAX_SUBSCRIBERS)
+	unsigned int i, own = 0;
+
+	for (i = 0; i < n_subscribers; i++)
+		own += about[i].account == msg->account;
+	if (msg->n_handles == 1 && n_subscribers < MAX_SUBSCRIBERS &&
+	    own < MAX_SUBSCRIBERS_PER_USER) {
+		about[n_subscribers].account = msg->account;
+		about[n_subscribers].missed = 0;
 		subscribers[n_subscribers++] = msg->handles[0];
-	else if (msg->n_handles)
+	} else if (msg->n_handles) {
 		libbus1_release(peer, msg->handles, msg->n_handles);
+	}
+}
+
+static void unsubscribe(unsigned int i)
+{
+	subscribers[i] = subscribers[--n_subscribers];
+	about[i] = about[n_subscribers];
 }
 
 static void forget(uint64_t id)
@@ -50,9 +74,17 @@ static void forget(uint64_t id)
 	for (i = 0; i < n_subscribers && subscribers[i] != id; i++)
 		;
 	if (i < n_subscribers) {
-		subscribers[i] = subscribers[--n_subscribers];
+		unsubscribe(i);
 		n_gone++;
 	}
+}
+
+/* It finds the ticks that it had room for, then that its node is gone. */
+static void drop(int peer, unsigned int i)
+{
+	libbus1_release(peer, &subscribers[i], 1);
+	unsubscribe(i);
+	n_dropped++;
 }
 
 static int receive(int peer, struct libbus1_msg *msg)
@@ -87,12 +119,25 @@ static int publish(int peer, int number)
 	unsigned int i;
 	int r;
 
-	/* Who does not read misses ticks, and holds up nobody. */
+	/*
+	 * Who does not read misses ticks, and holds up nobody. Without the flag
+	 * one such subscriber would fail the call for all.
+	 */
 	r = libbus1_send(peer, BUS1_SEND_FLAG_CONTINUE, subscribers,
 			 n_subscribers, errors, &message);
-	for (i = 0; r >= 0 && i < n_subscribers; i++)
-		n_delivered += !errors[i];
-	return r;
+	if (r < 0)
+		return r;
+	for (i = n_subscribers; i-- > 0;) {
+		if (!errors[i]) {
+			about[i].missed = 0;
+			n_delivered++;
+			continue;
+		}
+		n_missed++;
+		if (++about[i].missed == MAX_MISSED)
+			drop(peer, i);
+	}
+	return 0;
 }
 
 static long now(void)
@@ -147,8 +192,9 @@ int main(int argc, char **argv)
 	if (r < 0)
 		fprintf(stderr, "bus1-publisher at %s: %s\n", argv[1],
 			strerror(-r));
-	printf("ticks: %d, deliveries: %u, subscribers gone: %u\n", n,
-	       n_delivered, n_gone);
+	printf("ticks: %d, deliveries: %u, missed: %u, ", n, n_delivered,
+	       n_missed);
+	printf("subscribers gone: %u, dropped: %u\n", n_gone, n_dropped);
 	libbus1_msg_deinit(&msg);
 	libbus1_server_free(server);
 	return r < 0;

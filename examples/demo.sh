@@ -128,9 +128,9 @@ expect "answers to the second client" "$(count '^REQUEST' client2.log)" 1
 expect "ticks at the subscriber" "$(count '^tick' subscriber.log)" 3
 expect "ticks at the one that died" "$(count '^tick' victim.log)" 1
 expect "the service's account" "$(tail -n 1 "$dir/service.log")" \
-	"clients: 3, requests: 4, clients gone: 3"
+	"clients: 3, requests: 4, answers refused: 0, clients gone: 3"
 expect "the publisher's account" "$(tail -n 1 "$dir/publisher.log")" \
-	"ticks: 3, deliveries: 4, subscribers gone: 1"
+	"ticks: 3, deliveries: 4, missed: 0, subscribers gone: 1, dropped: 0"
 for program in service client publisher subscri; do
 	[ "$(count bus1-$program trace)" -gt 0 ] ||
 		expect "bus1-$program in the trace" missing there

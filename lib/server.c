@@ -283,7 +283,7 @@ static int give(struct libbus1_server *s, const struct conn *c, int fd,
 {
 	struct bus1_transfer src, dst;
 	uint64_t offered = BUS1_INVALID;
-	int r;
+	int r, is_peer = 0;
 
 	r = s->offer(s->userdata, &c->cred, &offered);
 	if (r > 0 || r < -WIRE_MAX_ERRNO)
@@ -293,13 +293,16 @@ static int give(struct libbus1_server *s, const struct conn *c, int fd,
 		src.flags = offered == BUS1_INVALID ?
 				    BUS1_TRANSFER_FLAG_CREATE : 0;
 		r = libbus1_transfer(s->peer, fd, &src, &dst, 1);
-	}
-	if (r < 0) {
-		libbus1_closer_close(fd, c->cred.uid);
-		return r;
+		/* Quotas, the client's and ours, are looked at last. */
+		is_peer = !r || r == -EDQUOT;
 	}
 	/* Before the answer, so that the peer's last close is the client's. */
-	libbus1_closer_close_peer(fd, c->cred.uid);
+	if (is_peer)
+		libbus1_closer_close_peer(fd, c->cred.uid);
+	else
+		libbus1_closer_close(fd, c->cred.uid);
+	if (r < 0)
+		return r;
 	*handle = dst.id;
 	if (s->given)
 		s->given(s->userdata, &c->cred, src.id);

@@ -34,7 +34,8 @@ extern "C" {
  * libbus1_open() - make a peer
  *
  * Return: its file descriptor (close-on-exec), which the caller closes;
- * -ENOENT where the module is not loaded, else what open(2) and the quota say.
+ * -ENOENT where the module is not loaded; -EDQUOT where the user may have no more
+ * objects; what else open(2) says.
  */
 int libbus1_open(void);
 
@@ -64,8 +65,8 @@ int libbus1_wait(int peer, int timeout);
  * good.
  *
  * Return: 0; -EBADF or -EOPNOTSUPP if @to is not a descriptor, or not that of
- * a peer; -EBADRQC if an ID is no handle of @peer; -EINVAL, -EMSGSIZE, -EDQUOT,
- * -ENOMEM.
+ * a peer; -EBADRQC if an ID is no handle of @peer; -EDQUOT if @to's user may not
+ * have the handles, or @peer's not the new nodes; -EINVAL, -EMSGSIZE, -ENOMEM.
  */
 int libbus1_transfer(int peer, int to, struct bus1_transfer *src,
 		     struct bus1_transfer *dst, size_t n);
@@ -75,6 +76,8 @@ int libbus1_transfer(int peer, int to, struct bus1_transfer *src,
  * @peer: their owner
  * @ids:  @n IDs, nodes and handles mixed, each once
  * @n:    at most BUS1_MAX_IDS; up to 32 it cannot fail for want of memory
+ *
+ * Never fails for a quota.
  *
  * Return: 0; -EBADRQC if an ID is unknown, -EINVAL if one is named twice: then
  * nothing was released; -EMSGSIZE, -ENOMEM.
@@ -87,16 +90,19 @@ int libbus1_release(int peer, const uint64_t *ids, size_t n);
  * @flags:          0 or BUS1_SEND_FLAG_CONTINUE
  * @destinations:   @n_destinations handles of @peer
  * @n_destinations: at most BUS1_MAX_DESTINATIONS
- * @errors:         @n_destinations results, 0 or -EDQUOT, or NULL. Only written
- *                  when the call succeeds
+ * @errors:         @n_destinations results, or NULL: 0, or with
+ *                  BUS1_SEND_FLAG_CONTINUE -EDQUOT for a destination that was
+ *                  skipped. Mean something only when the call succeeds
  * @message:        flags and type 0; the rest as in <linux/bus1.h>. Entries of
  *                  ptr_transfers with BUS1_TRANSFER_FLAG_CREATE hold the ID of
  *                  the new node afterwards, and are as before on failure;
  *                  it and ptr_transfers are read and written by the library
  *                  too: unlike other pointers they must be good
  *
- * Return: 0; -EBADRQC if an ID is no handle of @peer; -EINVAL, -EMSGSIZE,
- * -EDQUOT, -EFAULT, -ENOMEM.
+ * Return: 0, with BUS1_SEND_FLAG_CONTINUE also if all were skipped; -EDQUOT if a
+ * receiver's user may not be charged for the message (not with that flag), or
+ * @peer's for the new nodes; -EBADRQC if an ID is no handle of @peer; -EINVAL,
+ * -EMSGSIZE, -EFAULT, -ENOMEM.
  */
 int libbus1_send(int peer, uint64_t flags, const uint64_t *destinations,
 		 size_t n_destinations, int32_t *errors,

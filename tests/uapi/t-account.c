@@ -3,23 +3,8 @@
  */
 #define _GNU_SOURCE
 #include <sched.h>
-#include <sys/syscall.h>
 
-#include "b1.h"
-
-/* A peer opened with this effective user ID. */
-static int open_as(uid_t uid)
-{
-	int fd;
-
-	/* The bare call, so that other threads, if any, keep theirs. */
-	if (syscall(SYS_setresuid, -1, uid, -1))
-		bail_out("cannot become user %u: %s", uid, strerror(errno));
-	fd = b1_open();
-	if (syscall(SYS_setresuid, -1, 0, -1))
-		bail_out("cannot become root again: %s", strerror(errno));
-	return fd;
-}
+#include "quota.h"
 
 static uint64_t account(int from, int to)
 {
