@@ -259,6 +259,15 @@ const struct file_operations bus1_accounts_fops = {
 	.release = bus1_accounts_release,
 };
 
+static void bus1_accounts_claim(struct seq_file *m,
+				const struct bus1_user *user,
+				const u64 held[BUS1_N_RESOURCES])
+{
+	seq_printf(m, "bus1-claim:\tuid=%u objects=%llu bytes=%llu\n",
+		   from_kuid_munged(seq_user_ns(m), user->uid),
+		   held[BUS1_RESOURCE_OBJECTS], held[BUS1_RESOURCE_BYTES]);
+}
+
 /* The lines of fdinfo about accounts: the peer's own, and what it claims. */
 void bus1_accounts_show(struct bus1_peer *peer, struct seq_file *m)
 {
@@ -276,12 +285,15 @@ void bus1_accounts_show(struct bus1_peer *peer, struct seq_file *m)
 	seq_printf(m, "bus1-max-bytes:\t%llu\n", level[b].held);
 	seq_printf(m, "bus1-left-bytes:\t%llu\n", level[b].left);
 
+	if (bus1_trace_held(user, peer, held))
+		bus1_accounts_claim(m, user, held);
+	/* Most never sent to another user; the others look for it everywhere. */
+	if (!READ_ONCE(peer->foreign))
+		return;
 	for (uid = 0; (user = bus1_user_next(uid)); uid++) {
 		uid = __kuid_val(user->uid);
-		if (bus1_trace_held(user, peer, held))
-			seq_printf(m, "bus1-claim:\tuid=%u objects=%llu bytes=%llu\n",
-				   from_kuid_munged(seq_user_ns(m), user->uid),
-				   held[o], held[b]);
+		if (user != peer->user && bus1_trace_held(user, peer, held))
+			bus1_accounts_claim(m, user, held);
 		bus1_user_put(user);
 		cond_resched();
 	}

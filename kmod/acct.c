@@ -7,8 +7,9 @@
  * user who claims from them, and in it a *trace* for each peer of that one.
  * quota.h says who may claim how much.
  *
- * A charge lives in what it pays for and goes with it: a message pays for the
- * handles it carries, and when they are received they take their part along.
+ * A charge lives in what it pays for and goes with it, not before the memory
+ * does. A message pays for the handles it carries, and when they are received
+ * they take their part along.
  *
  * One lock for each user who pays. So senders meet here only if they send to
  * peers of one user, whose lock is then held for some dozen instructions.

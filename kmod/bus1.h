@@ -160,6 +160,8 @@ struct bus1_send_op {
 	struct bus1_dest single;
 	size_t n_dests;
 	size_t n_skipped;
+	size_t n_charged;
+	struct bus1_payload *payload;
 	size_t n_bytes;
 	struct bus1_tx tx;
 };
@@ -205,15 +207,12 @@ int bus1_transfer_prepare(struct bus1_transfer_op *op, struct bus1_peer *from,
 void bus1_transfer_commit(struct bus1_transfer_op *op);
 void bus1_transfer_abort(struct bus1_transfer_op *op);
 
-struct bus1_payload *bus1_payload_new(struct iov_iter *from, size_t n);
-struct bus1_payload *bus1_payload_get(struct bus1_payload *payload);
-struct bus1_payload *bus1_payload_put(struct bus1_payload *payload);
 int bus1_payload_copy(struct bus1_payload *payload, struct iov_iter *to);
 
 int bus1_send_prepare(struct bus1_send_op *op, struct bus1_peer *peer,
 		      u64 flags, const u64 *dests, size_t n_dests,
 		      struct bus1_transfer *transfers, size_t n_transfers,
-		      struct bus1_payload *payload);
+		      struct iov_iter *data, size_t n_data);
 void bus1_send_commit(struct bus1_send_op *op);
 void bus1_send_abort(struct bus1_send_op *op);
 

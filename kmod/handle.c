@@ -55,7 +55,8 @@ void bus1_handle_put(struct bus1_handle *handle)
 	if (handle->id && trace_handle_free_enabled())
 		trace_handle_free(peer->id, handle->id, node->item.peer->id,
 				  node->id, ktime_get_ns());
-	WARN_ON_ONCE(handle->charge.trace || handle->trace);
+	WARN_ON_ONCE(handle->trace);
+	bus1_charge_return(&handle->charge);
 	kfree(handle);
 	bus1_node_put(node);
 	bus1_peer_put(peer);
@@ -76,7 +77,6 @@ void bus1_handle_unhold(struct bus1_handle *handle, struct bus1_tx *tx)
 	spin_lock(&node->lock);
 	list_del_init(&handle->node_entry);
 	spin_unlock(&node->lock);
-	bus1_charge_return(&handle->charge);
 	if (handle->trace)
 		bus1_trace_put(handle->trace);
 	handle->trace = NULL;
@@ -100,6 +100,7 @@ struct bus1_trace *bus1_handle_trace(struct bus1_handle *handle)
 		return trace;
 	if (user == peer->user)
 		return peer->trace;
+	WRITE_ONCE(peer->foreign, true);
 	trace = bus1_trace_get(user, peer);
 	if (!trace)
 		return NULL;

@@ -22,9 +22,9 @@
  *   xa_lock of peer->ids    changes of the table, and look-ups by those who have
  *                 not peer->lock: a handle found there is alive and may be held.
  *   node->lock    the list of the node's handles, and node->dead. A leaf.
- *   user->lock    what is claimed from a user. Taken inside all of the above but
- *                 the xa_locks.
- *   xa_lock of the open peers, and of the users    their registries. Leaves.
+ *   user->lock    what is claimed from a user, by whomever.
+ *   xa_lock of the open peers, and of the users    their registries. Leaves; a
+ *                 user leaves the latter under user->lock.
  *
  * Counts:
  *
@@ -184,7 +184,8 @@ struct bus1_payload {
  * @n_data:     payload bytes. Constant
  * @payload:    or NULL; goes with the claim
  * @uid:        of the sender. Constant
- * @charge:     goes with the claim
+ * @charge:     for itself, until it is received or the memory goes; for the
+ *              handles, until the claim
  * @handles:    made for the receiver, without an ID yet; go with the claim
  */
 struct bus1_msg {
@@ -215,8 +216,7 @@ struct bus1_msg {
  * @dead:      released, or its HANDLE_RELEASE received. Written under both
  *             locks; a sender reads it after its link
  * @queued:    bus1_msg.node_entry: ready messages. Under peer->lock
- * @charge:    goes when it dies: others may keep its memory, but not make its
- *             owner pay for that
+ * @charge:    goes when it dies, but see bus1_node_kill()
  */
 struct bus1_node {
 	struct bus1_item item;
@@ -246,7 +246,8 @@ struct bus1_node {
  * @from:       peer of the transaction that brought it
  * @from_tx:    its number
  * @created:    coarse CLOCK_MONOTONIC ns
- * @charge:     set with the ID; goes with the last hold
+ * @charge:     empty while in flight; goes with the memory, which a NODE_RELEASE on
+ *              its way may keep until the owner looks at his queue
  * @trace:      what the owner claims from the node's user, if it ever sent here;
  *              set once by whoever does so first, referenced until the last
  *              hold goes
@@ -276,7 +277,9 @@ struct bus1_handle {
  *            outside
  * @cred:     of the opener. Constant
  * @user:     who pays. Constant
- * @charge:   the peer itself
+ * @trace:    what it claims from its own user. Constant, until it is closed
+ * @charge:   the peer itself, until it is closed
+ * @foreign:  it has sent, or tried to, to a node of another user
  * @pid:      of the opener, in the initial PID name space. Constant
  * @created:  coarse CLOCK_MONOTONIC ns. Constant
  * @next_id:  counter behind the IDs
@@ -302,6 +305,7 @@ struct bus1_peer {
 	struct bus1_user *user;
 	struct bus1_trace *trace;
 	struct bus1_charge charge;
+	bool foreign;
 	pid_t pid;
 	u64 created;
 	atomic64_t next_id;
@@ -395,9 +399,12 @@ struct bus1_handle *bus1_handle_get(struct bus1_handle *handle);
 void bus1_handle_put(struct bus1_handle *handle);
 void bus1_handle_unhold(struct bus1_handle *handle, struct bus1_tx *tx);
 bool bus1_handle_install(struct bus1_handle *handle, u64 id);
+struct bus1_trace *bus1_handle_trace(struct bus1_handle *handle);
 
 /* message.c */
-struct bus1_trace *bus1_handle_trace(struct bus1_handle *handle);
+struct bus1_payload *bus1_payload_new(struct iov_iter *from, size_t n);
+struct bus1_payload *bus1_payload_get(struct bus1_payload *payload);
+struct bus1_payload *bus1_payload_put(struct bus1_payload *payload);
 struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
 			      struct bus1_node *node,
 			      struct bus1_payload *payload, size_t n_handles,
@@ -426,9 +433,12 @@ struct bus1_item *bus1_item_get(struct bus1_item *item);
 void bus1_item_put(struct bus1_item *item);
 
 /* transfer.c */
-int bus1_sources_prepare(struct bus1_sources *sources, struct bus1_peer *peer,
-			 struct bus1_transfer *transfers, size_t n, u32 op,
-			 struct bus1_fault *fault);
+int bus1_sources_hold(struct bus1_sources *sources, struct bus1_peer *peer,
+		      const struct bus1_transfer *transfers, size_t n,
+		      struct bus1_fault *fault);
+int bus1_sources_create(struct bus1_sources *sources, struct bus1_peer *peer,
+			struct bus1_transfer *transfers,
+			struct bus1_fault *fault);
 void bus1_sources_install(struct bus1_sources *sources);
 void bus1_sources_finish(struct bus1_sources *sources, struct bus1_tx *tx);
 void bus1_sources_abort(struct bus1_sources *sources, struct bus1_tx *tx);

@@ -255,36 +255,6 @@ static int bus1_ioctl_release(struct bus1_peer *peer, u64 arg,
 	return r;
 }
 
-/* The payload of a message to send; NULL if it is empty. */
-static struct bus1_payload *bus1_payload_in(const struct bus1_message *message,
-					    struct bus1_fault *fault)
-{
-	struct iovec stack[UIO_FASTIOV], *vecs;
-	struct bus1_payload *payload = NULL;
-	struct iov_iter iter;
-	int r;
-
-	if (message->n_data > MAX_RW_COUNT)
-		return ERR_PTR(bus1_refuse(fault, -EMSGSIZE, BUS1_CHECK_DATA,
-					   message->n_data));
-	r = bus1_import(ITER_SOURCE, message, stack, &vecs, &iter, fault);
-	if (r)
-		return ERR_PTR(r);
-	if (message->n_data > iov_iter_count(&iter))
-		payload = ERR_PTR(bus1_refuse(fault, -EMSGSIZE, BUS1_CHECK_DATA,
-					      message->n_data));
-	else if (message->n_data)
-		payload = bus1_payload_new(&iter, message->n_data);
-	if (payload == ERR_PTR(-EFAULT))
-		bus1_refuse(fault, 0, BUS1_CHECK_IOVEC, message->n_data_vecs);
-	else if (payload == ERR_PTR(-ENOMEM))
-		bus1_refuse(fault, 0, BUS1_CHECK_MEMORY, 0);
-	else if (payload == ERR_PTR(-EINTR))
-		bus1_refuse(fault, 0, BUS1_CHECK_SIGNAL, 0);
-	kfree(vecs);
-	return payload;
-}
-
 static int bus1_errors_out(const struct bus1_cmd_send *cmd,
 			   const struct bus1_send_op *op,
 			   struct bus1_fault *fault)
@@ -312,8 +282,7 @@ err_fault:
 static int bus1_send_arrays(struct bus1_peer *peer,
 			    const struct bus1_cmd_send *cmd,
 			    const struct bus1_message *message,
-			    struct bus1_payload *payload,
-			    struct bus1_fault *fault)
+			    struct iov_iter *data, struct bus1_fault *fault)
 {
 	struct bus1_transfer *transfers;
 	struct bus1_send_op op;
@@ -332,7 +301,8 @@ static int bus1_send_arrays(struct bus1_peer *peer,
 	}
 
 	r = bus1_send_prepare(&op, peer, cmd->flags, dests, cmd->n_destinations,
-			      transfers, message->n_transfers, payload);
+			      transfers, message->n_transfers, data,
+			      message->n_data);
 	if (r) {
 		*fault = op.fault;
 		goto out_transfers;
@@ -360,9 +330,10 @@ out_dests:
 static int bus1_ioctl_send(struct bus1_peer *peer, u64 arg,
 			   struct bus1_fault *fault)
 {
-	struct bus1_payload *payload;
+	struct iovec stack[UIO_FASTIOV], *vecs;
 	struct bus1_message message;
 	struct bus1_cmd_send cmd;
+	struct iov_iter iter;
 	u64 product;
 	int r;
 
@@ -389,12 +360,19 @@ static int bus1_ioctl_send(struct bus1_peer *peer, u64 arg,
 	product = cmd.n_destinations * (1 + message.n_transfers);
 	if (product > BUS1_MAX_PRODUCT)
 		return bus1_refuse(fault, -EMSGSIZE, BUS1_CHECK_LIMIT, product);
+	if (message.n_data > MAX_RW_COUNT)
+		return bus1_refuse(fault, -EMSGSIZE, BUS1_CHECK_DATA,
+				   message.n_data);
 
-	payload = bus1_payload_in(&message, fault);
-	if (IS_ERR(payload))
-		return PTR_ERR(payload);
-	r = bus1_send_arrays(peer, &cmd, &message, payload, fault);
-	bus1_payload_put(payload);
+	r = bus1_import(ITER_SOURCE, &message, stack, &vecs, &iter, fault);
+	if (r)
+		return r;
+	if (message.n_data > iov_iter_count(&iter))
+		r = bus1_refuse(fault, -EMSGSIZE, BUS1_CHECK_DATA,
+				message.n_data);
+	else
+		r = bus1_send_arrays(peer, &cmd, &message, &iter, fault);
+	kfree(vecs);
 	return r;
 }
 

@@ -47,7 +47,6 @@ err_free:
 	kvfree(payload);
 	return ERR_PTR(r);
 }
-EXPORT_SYMBOL_GPL(bus1_payload_new);
 
 struct bus1_payload *bus1_payload_get(struct bus1_payload *payload)
 {
@@ -55,7 +54,6 @@ struct bus1_payload *bus1_payload_get(struct bus1_payload *payload)
 		refcount_inc(&payload->ref);
 	return payload;
 }
-EXPORT_SYMBOL_GPL(bus1_payload_get);
 
 struct bus1_payload *bus1_payload_put(struct bus1_payload *payload)
 {
@@ -63,7 +61,6 @@ struct bus1_payload *bus1_payload_put(struct bus1_payload *payload)
 		kvfree(payload);
 	return NULL;
 }
-EXPORT_SYMBOL_GPL(bus1_payload_put);
 
 /**
  * bus1_payload_copy() - copy a payload out
@@ -130,14 +127,18 @@ struct bus1_msg *bus1_msg_get(struct bus1_msg *message)
 	return message;
 }
 
-/* The last reference is gone; payload and handles went with the claim. */
+/*
+ * The last reference is gone; payload and handles went with the claim. Whoever
+ * drops it keeps the receiver's memory: as the receiver, or as the sender by the
+ * handle he sent to.
+ */
 void bus1_msg_put(struct bus1_msg *message)
 {
 	if (!refcount_dec_and_test(&message->ref))
 		return;
 
-	WARN_ON_ONCE(message->payload || message->charge.trace);
-	WARN_ON_ONCE(message->item.ready);
+	WARN_ON_ONCE(message->payload || message->item.ready);
+	bus1_charge_return(&message->charge);
 	kvfree(message);
 }
 
@@ -156,11 +157,16 @@ void bus1_msg_put(struct bus1_msg *message)
  * lock and see the store. The sender does not, but has read node->dead, which was
  * written after the store was made visible by the lock; the cmpxchg, a full
  * barrier that depends on that read, sees the store too.
+ *
+ * What the handles cost returns here; the rest with the last reference, because
+ * until then memory is pinned: by the queue, if the message came too late and the
+ * owner has not looked since, or by a RECV that is still copying the payload.
  */
 void bus1_msg_discard(struct bus1_msg *message, u32 why,
 		      struct bus1_tx *tx)
 {
 	const struct bus1_item *item = &message->item;
+	struct bus1_charge carried = {};
 	u32 i;
 
 	if (cmpxchg(&message->claimed, 0, 1))
@@ -179,5 +185,9 @@ void bus1_msg_discard(struct bus1_msg *message, u32 why,
 		cond_resched();
 	}
 	message->payload = bus1_payload_put(message->payload);
-	bus1_charge_return(&message->charge);
+	if (message->n_handles) {
+		bus1_charge_split(&message->charge, &carried,
+				  message->n_handles);
+		bus1_charge_return(&carried);
+	}
 }

@@ -57,7 +57,7 @@ void bus1_node_put(struct bus1_node *node)
 	WARN_ON_ONCE(node->item.ready);
 	if (node->id && trace_node_free_enabled())
 		trace_node_free(peer->id, node->id, ktime_get_ns());
-	WARN_ON_ONCE(node->charge.trace);
+	bus1_charge_return(&node->charge);
 	kfree(node);
 	bus1_peer_put(peer);
 }
@@ -74,6 +74,8 @@ void bus1_node_drop(struct bus1_node *node, struct bus1_tx *tx)
 {
 	if (!refcount_dec_and_test(&node->n_handles))
 		return;
+	/* Pairs with the one in bus1_node_kill(). Litmus: kill-drop. */
+	smp_mb__after_atomic();
 	if (READ_ONCE(node->dead))
 		return;
 	bus1_node_get(node);
@@ -81,20 +83,31 @@ void bus1_node_drop(struct bus1_node *node, struct bus1_tx *tx)
 }
 
 /**
- * bus1_node_kill() - mark a node dead, and return its charge
+ * bus1_node_kill() - mark a node dead
  * @node: the node; its owner's lock is held, unless nobody knows it
  *
  * From here on no handle is listed: whoever makes one sees that the node is
  * dead and notifies its owner himself. To catch the messages that are being
  * linked at this moment the caller needs a full barrier next, and then a look
  * at the queue (bus1_tx_settle() is the other side); unless no handle is left.
+ *
+ * Its charge goes now if there is a handle: others may keep its memory, each by a
+ * handle that is paid for, but not make its owner pay. If there is none, a
+ * HANDLE_RELEASE may be on its way to the owner; then the charge stays as long as
+ * that keeps the memory, which the owner ends by looking at his queue.
  */
 void bus1_node_kill(struct bus1_node *node)
 {
 	spin_lock(&node->lock);
 	WRITE_ONCE(node->dead, true);
 	spin_unlock(&node->lock);
-	bus1_charge_return(&node->charge);
+	/*
+	 * Either the last handle is still there, or whoever drops it sees the
+	 * node dead (bus1_node_drop()) and sends nothing. Litmus: kill-drop.
+	 */
+	smp_mb();
+	if (refcount_read(&node->n_handles))
+		bus1_charge_return(&node->charge);
 }
 
 /**

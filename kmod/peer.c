@@ -399,12 +399,12 @@ void bus1_peer_close(struct bus1_peer *peer)
 	mutex_unlock(&peer->lock);
 
 	bus1_tx_commit(&tx);
+	bus1_acct_leave(peer);
 	if (trace_peer_free_enabled())
 		trace_peer_free(peer->id,
 				from_kuid(&init_user_ns, peer->cred->euid),
 				atomic64_read(&peer->tx_seq),
 				peer->data.n_recv, ktime_get_ns());
-	bus1_acct_leave(peer);
 	bus1_peer_put(peer);
 }
 EXPORT_SYMBOL_GPL(bus1_peer_close);

@@ -34,8 +34,8 @@ static int bus1_send_hold(struct bus1_send_op *op, const u64 *dests, size_t n)
  * Charge a message, with the handles in it, to the receiver's user. If the node
  * is dead already there will be none, nor where it is skipped.
  */
-static int bus1_send_charge(struct bus1_send_op *op, struct bus1_dest *dest,
-			    u64 flags)
+static int bus1_send_charge_dest(struct bus1_send_op *op,
+				 struct bus1_dest *dest, u64 flags)
 {
 	struct bus1_trace *trace;
 	int r;
@@ -58,16 +58,53 @@ static int bus1_send_charge(struct bus1_send_op *op, struct bus1_dest *dest,
 	return 0;
 }
 
+/* Charge all that will be made, before it is, and before data is copied. */
+static int bus1_send_charge(struct bus1_send_op *op, u64 flags)
+{
+	size_t i;
+	int r;
+
+	r = bus1_charge_take(&op->sources.charge, op->peer->trace,
+			     op->sources.n_created, 0, BUS1_OP_SEND,
+			     &op->fault);
+	for (i = 0; !r && i < op->n_dests; i++) {
+		r = bus1_send_charge_dest(op, &op->dests[i], flags);
+		if (op->dests[i].charge.trace)
+			op->n_charged++;
+		cond_resched();
+	}
+	return r;
+}
+
+/* The data, unless nobody gets it. */
+static int bus1_send_copy(struct bus1_send_op *op, struct iov_iter *data)
+{
+	const size_t n_vecs = data ? data->nr_segs : 0;
+	int r;
+
+	if (!op->n_bytes || !op->n_charged)
+		return 0;
+	op->payload = bus1_payload_new(data, op->n_bytes);
+	if (!IS_ERR(op->payload))
+		return 0;
+
+	r = PTR_ERR(op->payload);
+	op->payload = NULL;
+	if (r == -EFAULT)
+		return bus1_refuse(&op->fault, r, BUS1_CHECK_IOVEC, n_vecs);
+	return bus1_refuse(&op->fault, r, r == -EINTR ? BUS1_CHECK_SIGNAL :
+			   BUS1_CHECK_MEMORY, 0);
+}
+
 /* Make the message for destination @index. */
-static int bus1_send_msg(struct bus1_send_op *op, u32 index,
-			 struct bus1_payload *payload)
+static int bus1_send_msg(struct bus1_send_op *op, u32 index)
 {
 	struct bus1_dest *dest = &op->dests[index];
 	struct bus1_msg *message;
 	struct bus1_handle *handle;
 	size_t i;
 
-	message = bus1_msg_new(op->peer, dest->handle->node, payload,
+	message = bus1_msg_new(op->peer, dest->handle->node, op->payload,
 			       op->sources.n, &dest->charge);
 	if (!message)
 		goto err_memory;
@@ -98,46 +135,50 @@ err_memory:
  * @peer:        the sender
  * @flags:       0 or BUS1_SEND_FLAG_CONTINUE
  * @dests:       handles to send to
- * @n_dests:     entries in @dests
+ * @n_dests:     entries in @dests; with 0 the transfers are looked up, and
+ *               nothing is made
  * @transfers:   handles to send along; of a new node the ID is filled in, flags
  *               stay
  * @n_transfers: entries in @transfers
- * @payload:     the payload or NULL; stays the caller's
+ * @data:        where the payload is, or NULL if there is none
+ * @n_data:      its size, at most MAX_RW_COUNT; @data holds as much
  *
- * Return: 0, EINVAL, EBADRQC, EXFULL, EDQUOT, ENOMEM or EINTR (killed); after an
- * error nothing is left to do.
+ * Return: 0, EINVAL, EBADRQC, EXFULL, EDQUOT, EFAULT, ENOMEM or EINTR (killed);
+ * after an error nothing is left to do.
  */
 int bus1_send_prepare(struct bus1_send_op *op, struct bus1_peer *peer,
 		      u64 flags, const u64 *dests, size_t n_dests,
 		      struct bus1_transfer *transfers, size_t n_transfers,
-		      struct bus1_payload *payload)
+		      struct iov_iter *data, size_t n_data)
 {
 	size_t i;
 	int r;
 
-	*op = (struct bus1_send_op){
-		.peer = peer,
-		.n_bytes = payload ? payload->size : 0,
-	};
+	*op = (struct bus1_send_op){ .peer = peer, .n_bytes = n_data };
 	bus1_tx_init(&op->tx, peer, BUS1_TX_SEND);
 
-	r = bus1_sources_prepare(&op->sources, peer, transfers, n_transfers,
-				 BUS1_OP_SEND, &op->fault);
+	r = bus1_sources_hold(&op->sources, peer, transfers, n_transfers,
+			      &op->fault);
 	if (r)
 		goto err_abort;
 	r = bus1_send_hold(op, dests, n_dests);
 	if (r)
 		goto err_abort;
-	for (i = 0; i < n_dests; i++) {
-		r = bus1_send_charge(op, &op->dests[i], flags);
-		if (r)
-			goto err_abort;
-		cond_resched();
-	}
+	if (!n_dests)
+		return 0;
+	r = bus1_send_charge(op, flags);
+	if (r)
+		goto err_abort;
+	r = bus1_send_copy(op, data);
+	if (r)
+		goto err_abort;
+	r = bus1_sources_create(&op->sources, peer, transfers, &op->fault);
+	if (r)
+		goto err_abort;
 	for (i = 0; i < n_dests; i++) {
 		if (!op->dests[i].charge.trace)
 			continue;
-		r = bus1_send_msg(op, i, payload);
+		r = bus1_send_msg(op, i);
 		if (r)
 			goto err_abort;
 		cond_resched();
@@ -162,6 +203,7 @@ static void bus1_send_unhold(struct bus1_send_op *op)
 	}
 	if (op->dests != &op->single)
 		kvfree(op->dests);
+	op->payload = bus1_payload_put(op->payload);
 }
 
 /* Destinations without a message: their nodes were dead, or they are skipped. */
@@ -191,7 +233,7 @@ static void bus1_send_trace_none(struct bus1_send_op *op)
 
 /**
  * bus1_send_commit() - SEND, let it take effect
- * @op: the operation
+ * @op: the operation, to somebody
  */
 void bus1_send_commit(struct bus1_send_op *op)
 {

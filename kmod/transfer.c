@@ -55,21 +55,18 @@ static int bus1_source_create(struct bus1_source *source,
 }
 
 /**
- * bus1_sources_prepare() - look up and hold handles, and make nodes
+ * bus1_sources_hold() - look up and hold handles, and count nodes to make
  * @sources:   filled in
  * @peer:      the caller's peer
- * @transfers: what to look up or make; of a new node the ID is filled in
+ * @transfers: what to look up or make
  * @n:         entries in @transfers
- * @op:        BUS1_OP_*
  * @fault:     gets the check that failed
  *
- * New nodes have an ID that is reserved, but unknown. Return: 0, EINVAL,
- * EBADRQC, EXFULL, EDQUOT, ENOMEM or EINTR (killed); then bus1_sources_abort()
- * is still due.
+ * Return: 0, EINVAL, EBADRQC or ENOMEM; then bus1_sources_abort() is still due.
  */
-int bus1_sources_prepare(struct bus1_sources *sources, struct bus1_peer *peer,
-			 struct bus1_transfer *transfers, size_t n, u32 op,
-			 struct bus1_fault *fault)
+int bus1_sources_hold(struct bus1_sources *sources, struct bus1_peer *peer,
+		      const struct bus1_transfer *transfers, size_t n,
+		      struct bus1_fault *fault)
 {
 	size_t i;
 	int r;
@@ -96,14 +93,27 @@ int bus1_sources_prepare(struct bus1_sources *sources, struct bus1_peer *peer,
 			sources->n_created++;
 		cond_resched();
 	}
-	if (!sources->n_created)
-		return 0;
+	return 0;
+}
 
-	r = bus1_charge_take(&sources->charge, peer->trace, sources->n_created,
-			     0, op, fault);
-	if (r)
-		return r;
-	for (i = 0; i < n; i++) {
+/**
+ * bus1_sources_create() - make the nodes
+ * @sources:   held, and @sources->charge taken for its new nodes
+ * @peer:      the caller's peer
+ * @transfers: of a new node the ID is filled in
+ * @fault:     gets the check that failed
+ *
+ * New nodes have an ID that is reserved, but unknown. Return: 0, ENOMEM or EINTR
+ * (killed); then bus1_sources_abort() is still due.
+ */
+int bus1_sources_create(struct bus1_sources *sources, struct bus1_peer *peer,
+			struct bus1_transfer *transfers,
+			struct bus1_fault *fault)
+{
+	size_t i;
+	int r;
+
+	for (i = 0; sources->n_created && i < sources->n; i++) {
 		if (sources->array[i].handle)
 			continue;
 		r = bus1_source_create(&sources->array[i], peer, &transfers[i],
@@ -234,12 +244,19 @@ int bus1_transfer_prepare(struct bus1_transfer_op *op, struct bus1_peer *from,
 
 	*op = (struct bus1_transfer_op){ .from = from, .to = to };
 
-	r = bus1_sources_prepare(&op->sources, from, src, n, BUS1_OP_TRANSFER,
-				 &op->fault);
+	r = bus1_sources_hold(&op->sources, from, src, n, &op->fault);
+	if (r)
+		goto err_abort;
+	r = bus1_charge_take(&op->sources.charge, from->trace,
+			     op->sources.n_created, 0, BUS1_OP_TRANSFER,
+			     &op->fault);
 	if (r)
 		goto err_abort;
 	r = bus1_charge_take(&op->charge, to->trace, n, 0, BUS1_OP_TRANSFER,
 			     &op->fault);
+	if (r)
+		goto err_abort;
+	r = bus1_sources_create(&op->sources, from, src, &op->fault);
 	if (r)
 		goto err_abort;
 

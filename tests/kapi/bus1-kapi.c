@@ -18,28 +18,19 @@
 		}                                                             \
 	} while (0)
 
-static struct bus1_payload *kapi_payload(char *data, size_t n)
-{
-	struct kvec vec = { .iov_base = data, .iov_len = n };
-	struct iov_iter iter;
-
-	iov_iter_kvec(&iter, ITER_SOURCE, &vec, 1, n);
-	return bus1_payload_new(&iter, n);
-}
-
 static int kapi_send(struct bus1_peer *peer, u64 dest, char *data, size_t n,
 		     struct bus1_transfer *transfers, size_t n_transfers)
 {
-	struct bus1_payload *payload = kapi_payload(data, n);
+	struct kvec vec = { .iov_base = data, .iov_len = n };
 	struct bus1_send_op op;
+	struct iov_iter iter;
 	int r;
 
-	EXPECT(!IS_ERR(payload));
+	iov_iter_kvec(&iter, ITER_SOURCE, &vec, 1, n);
 	r = bus1_send_prepare(&op, peer, 0, &dest, 1, transfers, n_transfers,
-			      payload);
+			      &iter, n);
 	if (!r)
 		bus1_send_commit(&op);
-	bus1_payload_put(payload);
 	return r;
 }
 
