@@ -24,7 +24,7 @@
 /* --- users -----------------------------------------------------------------
  */
 
-/* Open a peer with this effective user ID; the descriptor or a negative errno. */
+/* Open a peer with this effective user ID; its descriptor or a negative errno */
 static inline int try_open_as(uid_t uid)
 {
 	int fd, error;

@@ -3,52 +3,13 @@
  * A RECV whose buffer does not come: it holds up other RECVs of its peer, and
  * nothing else. The page is one that userfaultfd never, or late, provides.
  */
-#include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/syscall.h>
 
-#include "b1.h"
+#include "stall.h"
 
-static int uffd;
-static size_t page;
 static int a, b, c;
 static uint64_t node, handle;
-
-/* A page that stalls whoever touches it. */
-static char *stall_page(void)
-{
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	char *p = mmap(NULL, page, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	reg.range.start = (uintptr_t)p;
-	reg.range.len = page;
-	if (p == MAP_FAILED || ioctl(uffd, UFFDIO_REGISTER, &reg))
-		bail_out("cannot register with userfaultfd");
-	return p;
-}
-
-/* Wait until somebody stalls. */
-static bool stalled(void)
-{
-	struct pollfd p = { .fd = uffd, .events = POLLIN };
-	struct uffd_msg msg;
-
-	return poll(&p, 1, 10000) == 1 &&
-	       read(uffd, &msg, sizeof(msg)) == sizeof(msg) &&
-	       msg.event == UFFD_EVENT_PAGEFAULT;
-}
-
-static void provide(char *p)
-{
-	struct uffdio_zeropage z = {
-		.range = { (uintptr_t)p, page },
-	};
-
-	if (ioctl(uffd, UFFDIO_ZEROPAGE, &z))
-		bail_out("cannot provide a page");
-}
 
 /* Receive, with one part of the output at @where. */
 struct receiver {
@@ -159,7 +120,7 @@ static void test_others(int part)
 	ok(!second.result && second.msg.n_data == 1 && second.data[0] == '2',
 	   "and the second RECV has the second");
 	close_peers();
-	munmap(p, page);
+	munmap(p, stall_size);
 }
 
 /* What is being copied vanishes: RECV takes the next, or has nothing. */
@@ -184,7 +145,7 @@ static void test_vanish(void)
 	ok(!r.result && r.meta.id == node && r.msg.n_data == 4 &&
 		   r.msg.n_transfers == 0 && !memcmp(p, "next", 4),
 	   "RECV takes the next");
-	munmap(p, page);
+	munmap(p, stall_size);
 	p = stall_page();
 	n = b1_node_to(a, b, &h);
 	b1_says(b, h, "vanishes");
@@ -196,7 +157,7 @@ static void test_vanish(void)
 	ok(r.result == EAGAIN && r.msg.type == BUS1_INVALID &&
 		   r.msg.n_transfers == 4 && r.msg.n_data == 16,
 	   "RECV has nothing, and can be repeated as it is");
-	munmap(p, page);
+	munmap(p, stall_size);
 
 	/* A notification, while its metadata are copied. */
 	p = stall_page();
@@ -210,7 +171,7 @@ static void test_vanish(void)
 	ok(r.result == EAGAIN && b1_count(a, "bus1-handles") == 0,
 	   "RECV has nothing");
 	close_peers();
-	munmap(p, page);
+	munmap(p, stall_size);
 }
 
 /* A node dies whose handle is in the message that is just copied. */
@@ -235,7 +196,7 @@ static void test_carried(void)
 		   b1_hears(a, node, "after"),
 	   "D09: NODE_RELEASE directly behind it");
 	close_peers();
-	munmap(p, page);
+	munmap(p, stall_size);
 }
 
 /* SEND and TRANSFER stall on what they write back: nobody minds. */
@@ -283,7 +244,7 @@ static void test_writers(int what)
 						  &(struct b1_msg){})),
 	   "the page comes: it commits");
 	close_peers();
-	munmap(x.where, page);
+	munmap(x.where, stall_size);
 }
 
 /* A child that stalls in RECV for ever, or waits its turn behind one. */
@@ -297,12 +258,10 @@ static pid_t stall_child(bool waits)
 		bail_out("no pipe");
 	pid = fork();
 	if (!pid) {
-		struct uffdio_api api = { .api = UFFD_API };
 		struct receiver r = { .part = DATA };
 
 		/* The parent's knows only the parent's memory. */
-		uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
-		if (ioctl(uffd, UFFDIO_API, &api))
+		if (!stall_begin())
 			_exit(2);
 		start(&r, waits ? NULL : stall_page(), DATA);
 		if (waits)
@@ -364,11 +323,7 @@ static void test_killed(void)
 
 int main(void)
 {
-	struct uffdio_api api = { .api = UFFD_API };
-
-	page = sysconf(_SC_PAGESIZE);
-	uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
-	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api)) {
+	if (!stall_begin()) {
 		skip(1, "no userfaultfd: %s", strerror(errno));
 		return done_testing();
 	}
