@@ -239,7 +239,8 @@ struct bus1_cmd_release {
  * struct bus1_cmd_send - send one message to one or many handles
  * @flags:            0 or BUS1_SEND_FLAG_CONTINUE
  * @n_destinations:   entries in @ptr_destinations, at most
- *                    BUS1_MAX_DESTINATIONS. 0 validates and does nothing
+ *                    BUS1_MAX_DESTINATIONS. 0 looks up the transfers, and
+ *                    charges, makes and copies nothing
  * @ptr_destinations: array of __u64, handles of the calling peer; one named
  *                    twice gets the message twice
  * @ptr_errors:       array of __s32, one for each destination, written as 0
