@@ -25,6 +25,7 @@ struct bus1_handle *bus1_handle_new(struct bus1_node *node,
 	handle->item.type = BUS1_MESSAGE_TYPE_NODE_RELEASE;
 	handle->item.peer = bus1_peer_get(peer);
 	refcount_set(&handle->ref, 1);
+	refcount_set(&handle->item.leads, 1);
 	refcount_set(&handle->holds, 1);
 	handle->node = bus1_node_get(node);
 	refcount_inc(&node->n_handles);
@@ -57,7 +58,7 @@ void bus1_handle_put(struct bus1_handle *handle)
 				  node->id, ktime_get_ns());
 	WARN_ON_ONCE(handle->trace);
 	bus1_charge_return(&handle->charge);
-	kfree(handle);
+	bus1_item_free(&handle->item);
 	bus1_node_put(node);
 	bus1_peer_put(peer);
 }

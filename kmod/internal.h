@@ -35,10 +35,12 @@
  *                 about to make the first. With the last one HANDLE_RELEASE is
  *                 sent. It never rises again: only from a live handle, or by
  *                 the maker, are others made.
- *   ref of each   memory. A handle refers to its node and its owner, a node to
- *                 its owner. A peer refers to what is in its table and queue,
- *                 and gives all of it up when it is closed; so there is no
- *                 cycle once the descriptors are gone.
+ *   ref of each   the object, with its charge. A handle refers to its node and its
+ *                 owner, a node to its owner. A peer refers to what is in its
+ *                 table and queue, and gives all of it up when it is closed; so
+ *                 there is no cycle once the descriptors are gone.
+ *   item->leads   the memory of a node, handle or message, for those who wait for
+ *                 its @published: other peers, who must not keep more of it.
  */
 #include <linux/atomic.h>
 #include <linux/bug.h>
@@ -134,6 +136,9 @@ struct bus1_trace {
  * @peer:      the receiver. Constant
  * @tx_peer:   the transaction. Set before the link, then constant
  * @tx:        its number
+ * @leads:     the object itself, and the heads that it leads: what keeps the memory
+ *             once nobody else refers to the object, so that it costs its owner
+ *             nothing then (bus1_item_free())
  * @stamp:     time of its tx_begin in ns, or 0 if nobody wanted to know
  * @type:      BUS1_MESSAGE_TYPE_*. Constant
  * @last:      @next goes to another peer, or there is none. As @next
@@ -151,6 +156,7 @@ struct bus1_item {
 	u64 tx_peer;
 	u64 tx;
 	u64 stamp;
+	refcount_t leads;
 	u8 type;
 	bool last;
 	bool published;
@@ -431,6 +437,7 @@ void bus1_tx_add(struct bus1_tx *tx, struct bus1_item *item);
 void bus1_tx_commit(struct bus1_tx *tx);
 struct bus1_item *bus1_item_get(struct bus1_item *item);
 void bus1_item_put(struct bus1_item *item);
+void bus1_item_free(struct bus1_item *item);
 
 /* transfer.c */
 int bus1_sources_hold(struct bus1_sources *sources, struct bus1_peer *peer,

@@ -110,6 +110,7 @@ struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
 	message->item.type = BUS1_MESSAGE_TYPE_USER;
 	message->item.peer = node->item.peer;
 	refcount_set(&message->ref, 1);
+	refcount_set(&message->item.leads, 1);
 	message->n_handles = n_handles;
 	message->node_id = node->id;
 	message->dest = node;
@@ -139,7 +140,7 @@ void bus1_msg_put(struct bus1_msg *message)
 
 	WARN_ON_ONCE(message->payload || message->item.ready);
 	bus1_charge_return(&message->charge);
-	kvfree(message);
+	bus1_item_free(&message->item);
 }
 
 /**

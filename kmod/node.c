@@ -27,6 +27,7 @@ struct bus1_node *bus1_node_new(struct bus1_peer *peer)
 	node->item.type = BUS1_MESSAGE_TYPE_HANDLE_RELEASE;
 	node->item.peer = bus1_peer_get(peer);
 	refcount_set(&node->ref, 1);
+	refcount_set(&node->item.leads, 1);
 	refcount_set(&node->n_handles, 1);
 	spin_lock_init(&node->lock);
 	INIT_LIST_HEAD(&node->handles);
@@ -58,7 +59,7 @@ void bus1_node_put(struct bus1_node *node)
 	if (node->id && trace_node_free_enabled())
 		trace_node_free(peer->id, node->id, ktime_get_ns());
 	bus1_charge_return(&node->charge);
-	kfree(node);
+	bus1_item_free(&node->item);
 	bus1_peer_put(peer);
 }
 

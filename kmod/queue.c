@@ -178,7 +178,7 @@ void bus1_queue_refresh(struct bus1_peer *peer)
 			cond_resched();
 		}
 		if (lead && lead != head)
-			bus1_item_put(lead);
+			bus1_item_free(lead);
 	}
 }
 
@@ -241,6 +241,6 @@ void bus1_queue_seal(struct bus1_peer *peer, struct bus1_tx *tx)
 			cond_resched();
 		}
 		if (lead && lead != head)
-			bus1_item_put(lead);
+			bus1_item_free(lead);
 	}
 }

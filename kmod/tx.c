@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A transaction: collect, link, publish, wake. */
 #include <linux/list_sort.h>
+#include <linux/mm.h>
 #include <linux/poll.h>
+#include <linux/slab.h>
 #include <linux/wait.h>
 
 #include "internal.h"
@@ -26,6 +28,19 @@ void bus1_item_put(struct bus1_item *item)
 		bus1_node_put(bus1_item_node(item));
 	else
 		bus1_handle_put(bus1_item_handle(item));
+}
+
+/* Nobody refers to the object any more, or a head to what leads it. */
+void bus1_item_free(struct bus1_item *item)
+{
+	if (!refcount_dec_and_test(&item->leads))
+		return;
+	if (bus1_item_is_msg(item))
+		kvfree(bus1_item_msg(item));
+	else if (bus1_item_is_node(item))
+		kfree(bus1_item_node(item));
+	else
+		kfree(bus1_item_handle(item));
 }
 
 void bus1_tx_init(struct bus1_tx *tx, struct bus1_peer *peer, u32 kind)
@@ -136,10 +151,10 @@ static void bus1_tx_link(struct bus1_item *head, struct bus1_item *lead)
 		/* Of the lead's own group the queue's reference is enough. */
 		item->lead = lead;
 		if (lead && lead != item)
-			bus1_item_get(lead);
+			refcount_inc(&lead->leads);
 		linked = bus1_queue_link(item);
 		if (!linked && lead && lead != item)
-			bus1_item_put(lead);
+			bus1_item_free(lead);
 		for (last = false; !last; item = item->next) {
 			last = item->last;
 			if (!linked)

@@ -21,10 +21,10 @@
 #define QUOTA_PARAMETERS "/sys/module/bus1/parameters/"
 #define QUOTA_ANY UINT64_MAX
 
-/* --- users -----------------------------------------------------------------
+/* --- users ------------------------------------------------------------------
  */
 
-/* Open a peer with this effective user ID; its descriptor or a negative errno */
+/* Open a peer with this effective user ID: its descriptor, or -errno. */
 static inline int try_open_as(uid_t uid)
 {
 	int fd, error;
@@ -49,7 +49,7 @@ static inline int open_as(uid_t uid)
 	return fd;
 }
 
-/* --- files -----------------------------------------------------------------
+/* --- files ------------------------------------------------------------------
  */
 
 static inline bool quota_write(const char *path, const char *text)
@@ -101,7 +101,7 @@ static inline uint64_t quota_value(const char *line, const char *key)
 	return QUOTA_ANY;
 }
 
-/* --- maxima ----------------------------------------------------------------
+/* --- maxima -----------------------------------------------------------------
  */
 
 static uint64_t quota_maxima[2];
@@ -265,9 +265,9 @@ static inline bool quota_adds_up(void)
 				good &= left <= v;
 				users[r].amount -= v;
 				users[r].holders -=
-					v && quota_value(line, "uid") !=
-						     quota_value(line,
-								 "claimant");
+					v &&
+					quota_value(line, "uid") !=
+						quota_value(line, "claimant");
 				quotas[r].amount = v - left;
 				quotas[r].holders =
 					quota_value(line, keys[r][4]);
@@ -333,7 +333,7 @@ static inline bool quota_as_noted(void)
 	return same && quota_adds_up();
 }
 
-/* --- sending ---------------------------------------------------------------
+/* --- sending ----------------------------------------------------------------
  */
 
 static char quota_zeros[1 << 20];
@@ -390,7 +390,7 @@ static inline int quota_copy(int peer, uint64_t handle, uint64_t n)
 	return r;
 }
 
-/* --- events ----------------------------------------------------------------
+/* --- events -----------------------------------------------------------------
  */
 
 /* Start to record some events of bus1, named with blanks between. */
