@@ -10,22 +10,26 @@
  */
 
 /*
- * name, number of arguments, mask of those that are 32 bits wide, and which
- * argument is the peer that sends (or acts) and which the one that receives.
- * The time is always the last argument of schema 1.0.
+ * name, number of arguments, which of them is the time, mask of those that are
+ * 32 bits wide, and which is the peer that sends (or acts) and which the one
+ * that receives.
  */
-#define BUS1_EVENTS(X)                     \
-	X(peer_new, 4, 0x006, 0, 0)        \
-	X(peer_free, 5, 0x002, 0, 0)       \
-	X(handle_new, 10, 0x190, 5, 0)     \
-	X(tx_commit, 8, 0x03c, 0, 0)       \
-	X(msg_send, 8, 0x044, 0, 3)        \
-	X(msg_recv, 10, 0x090, 2, 0)       \
-	X(msg_discard, 9, 0x0c8, 1, 0)     \
-	X(notify_send, 8, 0x004, 0, 3)     \
-	X(notify_recv, 10, 0x010, 2, 0)    \
-	X(notify_drop, 9, 0x088, 1, 0)     \
-	X(op_fail, 6, 0x00e, 0, 0)
+#define BUS1_EVENTS(X)                        \
+	X(peer_new, 4, 3, 0x006, 0, 0)        \
+	X(peer_free, 5, 4, 0x002, 0, 0)       \
+	X(handle_new, 10, 9, 0x190, 5, 0)     \
+	X(tx_commit, 8, 7, 0x03c, 0, 0)       \
+	X(msg_send, 8, 7, 0x044, 0, 3)        \
+	X(msg_recv, 10, 9, 0x090, 2, 0)       \
+	X(msg_discard, 9, 8, 0x0c8, 1, 0)     \
+	X(notify_send, 8, 7, 0x004, 0, 3)     \
+	X(notify_recv, 10, 9, 0x010, 2, 0)    \
+	X(notify_drop, 9, 8, 0x088, 1, 0)     \
+	X(acct_reject, 12, 11, 0x30b, 2, 2)   \
+	X(op_fail, 11, 5, 0x1ce, 0, 0)
+
+/* The arguments that op_fail has of a module of schema 1.0 */
+#define BUS1_OP_FAIL_1_0 6
 
 enum bus1_event_type {
 #define X(name, ...) EV_##name,
@@ -34,12 +38,12 @@ enum bus1_event_type {
 	EV_MAX
 };
 
-#define BUS1_EVENT_ARGS 10
+#define BUS1_EVENT_ARGS 12
 
 /* The filter refused it: it serves to know the peer, and is not shown. */
 #define BUS1_EVENT_CONTEXT 0x1
 
-/* One entry of the ring; only the type's own arguments are there. */
+/* One entry of the ring; only the arguments that the event has are there. */
 struct bus1_event {
 	__u32 type;
 	__u32 flags;

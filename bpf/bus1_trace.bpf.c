@@ -73,8 +73,21 @@ static __always_inline __u32 match_bits(__u64 peer)
 	return bits ? *bits : 0;
 }
 
+/* An account has an owner and a claimant, and neither need have a peer here. */
+static __always_inline bool match_account(__u32 type, __u64 *arg, __u32 n)
+{
+	if (type == EV_acct_reject)
+		return (__u32)arg[0] == filter_uid_value ||
+		       (__u32)arg[1] == filter_uid_value;
+	if (type == EV_op_fail && n > BUS1_OP_FAIL_1_0)
+		return (__u32)arg[3] == BUS1_CHECK_QUOTA &&
+		       (__u32)arg[6] == filter_uid_value;
+	return false;
+}
+
 /* Each filter is satisfied by either side of the event, or by who acts. */
-static __always_inline bool match(__u64 from, __u64 to)
+static __always_inline bool match(__u32 type, __u64 *arg, __u32 n, __u64 from,
+				  __u64 to)
 {
 	__u32 bits = 0;
 
@@ -88,7 +101,8 @@ static __always_inline bool match(__u64 from, __u64 to)
 	if (filter_pid && !(bits & BUS1_MATCH_PID) &&
 	    current_pid() != filter_pid)
 		return false;
-	if (filter_uid && !(bits & BUS1_MATCH_UID))
+	if (filter_uid && !(bits & BUS1_MATCH_UID) &&
+	    !match_account(type, arg, n))
 		return false;
 	return true;
 }
@@ -173,7 +187,7 @@ static __always_inline int event(__u64 *arg, __u32 type, __u32 n, __u32 narrow,
 	if (filtering()) {
 		bool fits = learn_from(type, arg);
 
-		pass = match(arg[from], arg[to]);
+		pass = match(type, arg, n, arg[from], arg[to]);
 		if (!pass_tx(type, arg, &pass) || !fits) {
 			count->map_full++;
 			return 0;
@@ -210,7 +224,7 @@ static __always_inline int event(__u64 *arg, __u32 type, __u32 n, __u32 narrow,
 	return 0;
 }
 
-#define X(name, n, narrow, from, to)                               \
+#define X(name, n, time, narrow, from, to)                         \
 	SEC("tp_btf/" #name)                                       \
 	int name##_btf(__u64 *arg)                                 \
 	{                                                          \
@@ -223,6 +237,19 @@ static __always_inline int event(__u64 *arg, __u32 type, __u32 n, __u32 narrow,
 	}
 BUS1_EVENTS(X)
 #undef X
+
+/* Instead of op_fail where the module is of schema 1.0 */
+SEC("tp_btf/op_fail")
+int op_fail_btf_1_0(__u64 *arg)
+{
+	return event(arg, EV_op_fail, BUS1_OP_FAIL_1_0, 0x00e, 0, 0);
+}
+
+SEC("raw_tp/op_fail")
+int op_fail_raw_1_0(__u64 *arg)
+{
+	return event(arg, EV_op_fail, BUS1_OP_FAIL_1_0, 0x00e, 0, 0);
+}
 
 /*
  * Only so that the module takes the time when a transaction begins; what

@@ -52,7 +52,7 @@ mount -o bind "$dir/schema" $schema
 doctor
 is "another major: status 1" $status 1
 ok "another major: found" says '^bad   schema       module 2.0, bus1-trace 1\.'
-for verb in monitor status; do
+for verb in monitor acct status; do
 	bus1-trace $verb >"$dir/out" 2>&1
 	is "another major: $verb refuses" $? 1
 	ok "another major: $verb says why" says \
@@ -61,6 +61,27 @@ done
 echo 1.99 >"$dir/schema"
 doctor
 is "a newer minor is fine" $status 0
+echo 1.0 >"$dir/schema"
+doctor
+is "an older minor: only a warning" $status 0
+ok "an older minor: what is missing" says \
+	'^warn  schema       module 1.0, .* monitor shows no refusals, acct does not work$'
+bus1-trace acct >"$dir/out" 2>&1
+is "an older minor: acct refuses" $? 1
+ok "an older minor: acct says why" says 'trace schema 1.0, which has no accounts'
+for option in "" --raw-tp; do
+	monitor_start --json $option
+	until_true test -s "$dir/out" # it complained before
+	trace-load >"$dir/load"
+	monitor_end INT
+	is "an older minor: monitor works $option" $status 0
+	is "an older minor: every failure $option" "$(lines op_fail)" \
+		"$(said op_fail)"
+	is "an older minor: with what it has $option" \
+		"$(lines op_fail '"owner"')" 0
+	ok "an older minor: it says what is missing $option" grep -q \
+		'trace schema 1.0: no acct_reject' "$dir/err"
+done
 echo nonsense >"$dir/schema"
 bus1-trace status >"$dir/out" 2>&1
 is "no version at all is not" $? 1
@@ -72,7 +93,7 @@ if [ -r /run/module.ko ]; then
 	doctor
 	is "no module: status 1" $status 1
 	ok "no module: the mend" says '-> modprobe bus1, or insmod bus1.ko$'
-	for verb in monitor status; do
+	for verb in monitor acct status; do
 		bus1-trace $verb >"$dir/out" 2>&1
 		is "no module: $verb: status 1" $? 1
 		is "no module: $verb says what to do" "$(cat "$dir/out")" \
@@ -93,10 +114,10 @@ is "--version" $? 0
 ok "--version has the schema" says '^bus1-trace [0-9.]*, trace schema 1\.[0-9]*$'
 bus1-trace --help >"$dir/out"
 is "--help" $? 0
-for verb in monitor status doctor; do
+for verb in monitor acct status doctor; do
 	ok "--help lists $verb" says "^  $verb "
 done
-for verb in monitor status doctor; do
+for verb in monitor acct status doctor; do
 	bus1-trace $verb --help >"$dir/out" 2>&1
 	is "$verb --help" $? 0
 	ok "$verb --help shows how" says "^Usage: bus1-trace $verb "

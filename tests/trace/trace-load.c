@@ -8,11 +8,16 @@
  *   trace-load orphan   a message that is received after its sender's death
  *   trace-load hold     peers to be looked at, until it is killed
  *   trace-load flood N  N messages as fast as they go
+ *   trace-load hog [NAME]  a process called NAME of another user claims from a
+ *                       service what it can, and more; the end of its standard
+ *                       input lets it begin, and it stays until it is killed
+ *   trace-load open     a peer that must be refused for want of quota
  *   trace-load files N  N descriptors that are no peers, until it is killed
  *
  * A client process with one peer sends to a server process with two. They take
  * turns, over pipes, so that the numbers do not depend on timing.
  */
+#define _GNU_SOURCE /* setresuid */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -39,9 +44,17 @@ enum {
 	EMPTY = 7,
 	UNREAD = 3,
 	BYTES = 17,
+	/* hog */
+	USER_HOG = 1001,
+	USER_FRIEND = 1002,
+	FRIENDS = 19,
+	EARLY = 31,
+	TOO_MANY = 97,
+	TOO_BIG = 3,
+	HUGE = 60000,
 };
 
-static int to_server[2], to_client[2];
+static int to_server[2], to_client[2], to_friend[2];
 
 static void die(const char *what)
 {
@@ -96,10 +109,10 @@ static uint64_t give(int from, int to)
 	return dst.id;
 }
 
-static int send_to(int fd, const uint64_t *handles, int n, int bytes,
-		   int create)
+static int send_flags(int fd, const uint64_t *handles, int n, int bytes,
+		      int create, uint64_t flags)
 {
-	static char data[4096];
+	static char data[HUGE];
 	struct bus1_transfer carried = { BUS1_TRANSFER_FLAG_CREATE,
 					 BUS1_INVALID };
 	struct iovec vec = { data, bytes };
@@ -112,12 +125,19 @@ static int send_to(int fd, const uint64_t *handles, int n, int bytes,
 		.ptr_data_vecs = BUS1_FROM_PTR(&vec),
 	};
 	struct bus1_cmd_send cmd = {
+		.flags = flags,
 		.n_destinations = n,
 		.ptr_destinations = BUS1_FROM_PTR(handles),
 		.ptr_message = BUS1_FROM_PTR(&message),
 	};
 
 	return ioctl(fd, BUS1_CMD_SEND, &cmd);
+}
+
+static int send_to(int fd, const uint64_t *handles, int n, int bytes,
+		   int create)
+{
+	return send_flags(fd, handles, n, bytes, create, 0);
 }
 
 /* Returns the type, or -errno; @handle, if set, is room for one. */
@@ -365,6 +385,105 @@ static void hold(void)
 	pause();
 }
 
+/* Becomes user @uid, whose /proc can still be read, called @name. */
+static void become(int uid, const char *name)
+{
+	must(setresuid(uid, uid, uid), "setresuid");
+	prctl(PR_SET_DUMPABLE, 1);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, name);
+}
+
+static void must_refuse(int result)
+{
+	if (!result || errno != EDQUOT)
+		die("EDQUOT expected");
+}
+
+static void hog_client(int service, const char *name)
+{
+	uint64_t handles[2];
+	int fd, own, i, sent;
+
+	become(USER_HOG, name);
+	fd = peer_open();
+	own = peer_open();
+	handles[0] = give(service, fd);
+	handles[1] = give(own, fd);
+	close(service);
+	for (i = 0; i < EARLY; i++)
+		must(send_to(fd, handles, 1, 1, 0), "SEND");
+	put(to_server, fd);
+	put(to_server, peer_id(fd));
+	get(to_client);
+
+	for (i = 0; i < TOO_BIG; i++)
+		must_refuse(send_to(fd, handles, 1, HUGE, 0));
+	for (sent = EARLY; !send_to(fd, handles, 1, 1, 0); sent++)
+		;
+	for (i = 1; i < TOO_MANY; i++)
+		must_refuse(send_to(fd, handles, 1, 1, 0));
+	must(send_flags(fd, handles, 2, 1, 0, BUS1_SEND_FLAG_CONTINUE),
+	     "SEND with CONTINUE");
+	put(to_server, sent);
+	pause();
+}
+
+static void friends(int service)
+{
+	uint64_t handles[FRIENDS];
+	int fd[FRIENDS], i;
+
+	become(USER_FRIEND, "load-friend");
+	for (i = 0; i < FRIENDS; i++) {
+		fd[i] = peer_open();
+		handles[i] = give(service, fd[i]);
+	}
+	put(to_server, 0);
+	get(to_friend);
+	for (i = 0; i < FRIENDS; i++)
+		must(send_to(fd[i], &handles[i], 1, BYTES, 0), "SEND");
+	put(to_server, 0);
+	pause();
+}
+
+static void hog(const char *name)
+{
+	int service = peer_open(), fd, sent;
+	uint64_t peer;
+	pid_t hog, friend;
+	char c;
+
+	prctl(PR_SET_NAME, "load-service");
+	hog = fork();
+	if (!hog)
+		hog_client(service, name);
+	fd = get(to_server);
+	peer = get(to_server);
+	friend = fork();
+	if (!friend)
+		friends(service);
+	get(to_server);
+	printf("service_pid=%d\nservice_fd=%d\nservice_peer=%" PRIu64 "\n",
+	       getpid(), service, peer_id(service));
+	printf("hog_pid=%d\nhog_fd=%d\nhog_peer=%" PRIu64 "\n", hog, fd, peer);
+	printf("early=%d\n", EARLY);
+	printf("friend_pid=%d\nfriends=%d\n", friend, FRIENDS);
+	printf("ready=1\n");
+	fflush(stdout);
+	while (read(0, &c, 1) > 0)
+		;
+	put(to_client, 0);
+	sent = get(to_server);
+	put(to_friend, 0);
+	get(to_server);
+	printf("sent=%d\nfailed=%d\nrefused=%d\ntoo_big=%d\n", sent,
+	       TOO_MANY + TOO_BIG, TOO_MANY + 1, TOO_BIG);
+	printf("huge=%d\nflooded=1\n", HUGE);
+	fflush(stdout);
+	pause();
+}
+
 static void files(int n)
 {
 	int fd = open("/dev/null", O_RDONLY);
@@ -394,12 +513,20 @@ int main(int argc, char **argv)
 		orphan();
 		return 0;
 	}
+	if (!strcmp(verb, "open")) {
+		must_refuse(open("/dev/bus1", O_RDWR) < 0);
+		return 0;
+	}
 	if (!strcmp(verb, "hold")) {
 		hold();
 		return 0;
 	}
-	if (pipe(to_server) || pipe(to_client))
+	if (pipe(to_server) || pipe(to_client) || pipe(to_friend))
 		die("pipe");
+	if (!strcmp(verb, "hog")) {
+		hog(argc > 2 ? argv[2] : "load-hog");
+		return 0;
+	}
 	child = fork();
 	if (!child)
 		client();

@@ -5,10 +5,12 @@
 /*
  * DOC: bus1-trace
  *
- * One file a verb (monitor.c, status.c, doctor.c); shared parts:
+ * One file a verb (monitor.c, acct.c and what acct.h names, status.c, doctor.c);
+ * shared parts:
  *
  *   system.c    what this machine offers: module, schema, BTF, privileges
  *   probes.c    the BPF programs: loaded, attached, counted
+ *   count.c     what became of all events
  *   events.c    the events' and their arguments' names
  *   peers.c     which process is behind which peer
  *   order.c     from order of arrival to order of the module's stamps
@@ -22,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <time.h>
 #include "bus1_event.h"
 #include "trace_abi.h"
 
@@ -39,12 +42,14 @@ extern bool debug;
 
 __attribute__((format(printf, 1, 2))) void complain(const char *fmt, ...);
 int verb_monitor(int argc, char **argv);
+int verb_acct(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_doctor(int argc, char **argv);
 int bad_arguments(const char *verb, const char *extra);
 bool output_failed(void);
 bool parse_number(const char *what, const char *s, uint64_t max,
 		  uint64_t *value);
+bool parse_seconds(const char *s, double *seconds);
 
 /* system.c */
 struct schema {
@@ -55,6 +60,7 @@ bool module_loaded(void);
 bool module_device(uint32_t *major, uint32_t *minor);
 int module_schema(struct schema *schema);
 bool module_usable(void);
+unsigned int module_minor(void);
 bool module_btf(void);
 bool kernel_btf(void);
 bool capable(int cap);
@@ -67,7 +73,8 @@ uint64_t now_ns(void);
 struct probe_options {
 	uint64_t pid, uid, peer; /* filters: 0 is none, for uid has_uid says */
 	bool has_uid;
-	uint64_t ring_size;
+	uint64_t ring_size; /* of monitor, in bytes */
+	uint64_t entries; /* of acct, in each map */
 };
 
 struct probes;
@@ -80,6 +87,28 @@ int probes_fd(struct probes *probes, const char *map);
 void probes_counts(struct probes *probes, struct bus1_count *sum);
 uint64_t probes_missed(struct probes *probes);
 
+struct bpf_object;
+
+bool tp_btf_possible(void);
+void programs_choose(struct bpf_object *object, bool raw);
+uint64_t programs_missed(struct bpf_object *object);
+void counts_read(int map, uint32_t n, struct bus1_count *sum);
+
+/* count.c */
+struct loss {
+	uint64_t lost; /* all of it; */
+	uint64_t missed; /* of that, where a BPF program did not run */
+	uint64_t late; /* not lost, but shown out of order */
+	bool broken; /* there is more than was counted */
+};
+
+bool count_balanced(const struct bus1_count *c, uint64_t shown);
+void count_header(bool json);
+void count_row(bool json, const char *event, const struct bus1_count *c,
+	       uint64_t shown, struct loss *loss);
+int count_summary(bool json, double seconds, const struct loss *loss,
+		  const char *mend);
+
 /* events.c */
 struct field {
 	const char *name;
@@ -89,7 +118,7 @@ struct field {
 
 struct event_info {
 	const char *name;
-	unsigned int n_args;
+	unsigned int time; /* which argument that is */
 	unsigned int from, to; /* which arguments are peers */
 	struct field field[BUS1_EVENT_ARGS];
 };
@@ -103,6 +132,8 @@ const char *symbol_why(uint64_t v);
 const char *symbol_kind(uint64_t v);
 const char *symbol_op(uint64_t v);
 const char *symbol_check(uint64_t v);
+const char *symbol_resource(uint64_t v);
+const char *symbol_level(uint64_t v);
 const char *error_name(int error);
 
 /* order.c */
@@ -117,6 +148,7 @@ struct fold {
 
 struct item {
 	struct bus1_event event;
+	unsigned int n_args; /* an older module may give fewer */
 	struct fold fold;
 };
 
@@ -148,7 +180,8 @@ uint64_t event_stamp(const struct bus1_event *event);
 struct peer {
 	uint64_t id;
 	uint32_t uid, pid;
-	bool has_uid, has_name, dead;
+	bool has_uid, has_name;
+	bool is_of_pid; /* of -p: for acct, who looks for himself */
 	char comm[COMM_LEN];
 	struct heap receipts; /* that wait in order.c */
 	uint64_t received; /* the last receive number shown */
@@ -158,6 +191,8 @@ struct peer {
 struct peer *peers_get(uint64_t id);
 struct peer *peers_find(uint64_t id);
 void peers_learn(const struct bus1_event *event);
+/* What was there before the start: names, and who satisfies filters. */
+void peers_learn_snapshot(const struct probe_options *options, int matches);
 /* Forgets the peers dead longest; @forgotten, if set, hears of each. */
 void peers_bury(uint64_t id, void (*forgotten)(uint64_t id));
 
@@ -172,6 +207,9 @@ struct text_options {
 };
 
 bool text_color(void);
+void print_time(uint64_t ns);
+/* "comm#id", in @width columns */
+void print_peer(const char *comm, uint64_t id, int width);
 void text_header(const struct text_options *options);
 void text_event(const struct text_options *options, const struct item *item);
 /* At most @max characters of @s; returns how many. */
@@ -181,6 +219,7 @@ int print_safe(const char *s, int max);
 /* The length of the UTF-8 sequence at @s, 0 if it is none. */
 int utf8_length(const unsigned char *s);
 void json_string(const char *s);
+void json_start(const char *way, uint64_t start, const struct timespec *wall);
 void json_event(const struct item *item);
 void json_pairs(const char *line);
 
@@ -208,6 +247,8 @@ struct snapshot {
 	size_t unreadable; /* processes */
 };
 
+/* Room for one more in an array that doubles at powers of two. */
+void *grow(void *array, size_t n, size_t size);
 int snapshot_take(struct snapshot *snapshot);
 void snapshot_free(struct snapshot *snapshot);
 /* Of a line of debugfs. */

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-#include "bus1-trace.h"
+#include "acct.h"
 
 #define KLOG_READ_ALL 3
 #define KLOG_SIZE_BUFFER 10
@@ -125,6 +125,12 @@ static void check_module(void)
 			"use the bus1-trace that was built with the module",
 			"module %u.%u, bus1-trace %d.%d", schema.major,
 			schema.minor, BUS1_TRACE_SCHEMA_MAJOR,
+			BUS1_TRACE_SCHEMA_MINOR);
+	else if (schema.minor < BUS1_TRACE_SCHEMA_MINOR)
+		verdict(WARN, "schema",
+			"load the bus1.ko that belongs to this bus1-trace",
+			"module %u.%u, bus1-trace %d.%d: monitor shows no refusals, acct does not work",
+			schema.major, schema.minor, BUS1_TRACE_SCHEMA_MAJOR,
 			BUS1_TRACE_SCHEMA_MINOR);
 	else
 		verdict(OK, "schema", NULL, "module %u.%u, bus1-trace %d.%d",
@@ -239,30 +245,37 @@ static void check_mounts(void)
 
 	if (!module_loaded())
 		return;
-	if (!access("/sys/kernel/debug/bus1/objects", R_OK))
-		verdict(OK, "debugfs", NULL, "bus1/objects can be read");
+	if (!access("/sys/kernel/debug/bus1/objects", R_OK) &&
+	    (!access("/sys/kernel/debug/bus1/accounts", R_OK) ||
+	     module_minor() < 1))
+		verdict(OK, "debugfs", NULL, "bus1 can be read");
 	else
 		verdict(WARN, "debugfs",
 			errno == EACCES ?
 				"run as root" :
 				"mount -t debugfs debugfs /sys/kernel/debug",
-			"bus1/objects cannot be read: status misses peers that are in no descriptor table");
+			"bus1 cannot be read: status misses peers that are in no descriptor table, acct all claims");
 }
 
-/* The proof: load and attach what monitor does, and take it off again. */
+/* The proof: load and attach what monitor and acct do, and detach it again. */
 static void try_attach(bool raw)
 {
-	const struct probe_options options = { .ring_size = 1 << 16 };
+	const struct probe_options options = { .ring_size = 1 << 16,
+					       .entries = 1 };
 	const char *way = raw ? "raw_tp" : "tp_btf";
+	struct summer *summer = NULL;
 	struct probes *probes;
 	int error;
 
 	probes = probes_attach(&options, raw, &error);
-	if (probes)
+	if (probes && module_minor() >= 1)
+		summer = summer_attach(&options, raw, &error);
+	if (probes && (summer || module_minor() < 1))
 		verdict(OK, "attach", NULL, "by %s", way);
 	else
 		verdict(BAD, "attach", "bus1-trace doctor -v shows why",
 			"by %s: %s", way, strerror(-error));
+	summer_free(summer);
 	probes_free(probes);
 }
 

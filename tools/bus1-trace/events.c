@@ -18,12 +18,13 @@ SYMBOLS(symbol_tx, [BUS1_TX_TRANSFER] = "transfer",
 SYMBOLS(symbol_how, [BUS1_HOW_CREATED] = "created",
 	[BUS1_HOW_TRANSFERRED] = "transferred", [BUS1_HOW_MESSAGE] = "message")
 SYMBOLS(symbol_why, [BUS1_WHY_RELEASED] = "released",
-	[BUS1_WHY_CLOSED] = "closed", [BUS1_WHY_NOTIFIED] = "notified")
+	[BUS1_WHY_CLOSED] = "closed", [BUS1_WHY_NOTIFIED] = "notified",
+	[BUS1_WHY_QUOTA] = "quota")
 SYMBOLS(symbol_kind, [BUS1_KIND_NODE_RELEASE] = "node_release",
 	[BUS1_KIND_HANDLE_RELEASE] = "handle_release")
 SYMBOLS(symbol_op, [BUS1_OP_TRANSFER] = "transfer",
 	[BUS1_OP_RELEASE] = "release", [BUS1_OP_SEND] = "send",
-	[BUS1_OP_RECV] = "recv")
+	[BUS1_OP_RECV] = "recv", [BUS1_OP_OPEN] = "open")
 SYMBOLS(symbol_check, [BUS1_CHECK_FLAGS] = "flags",
 	[BUS1_CHECK_POINTER] = "pointer", [BUS1_CHECK_LIMIT] = "limit",
 	[BUS1_CHECK_ID] = "id", [BUS1_CHECK_DUPLICATE] = "duplicate",
@@ -32,6 +33,10 @@ SYMBOLS(symbol_check, [BUS1_CHECK_FLAGS] = "flags",
 	[BUS1_CHECK_IOVEC] = "iovec", [BUS1_CHECK_ROOM] = "room",
 	[BUS1_CHECK_MEMORY] = "memory", [BUS1_CHECK_SIGNAL] = "signal",
 	[BUS1_CHECK_QUOTA] = "quota")
+SYMBOLS(symbol_resource, [BUS1_RESOURCE_OBJECTS] = "objects",
+	[BUS1_RESOURCE_BYTES] = "bytes")
+SYMBOLS(symbol_level, "-", [BUS1_LEVEL_USER] = "user",
+	[BUS1_LEVEL_PEER] = "peer")
 
 const char *error_name(int error)
 {
@@ -41,8 +46,8 @@ const char *error_name(int error)
 #define NUMBER(n) { .name = n }
 #define SYMBOL(n, s) { .name = n, .symbol = s }
 
-#define HEAD(event, n, narrow, f, t) \
-	[EV_##event] = { .name = #event, .n_args = n, .from = f, .to = t, \
+#define HEAD(event, n, at, narrow, f, t) \
+	[EV_##event] = { .name = #event, .time = at, .from = f, .to = t, \
 			 .field = { FIELDS_##event } },
 
 #define FIELDS_peer_new \
@@ -85,11 +90,20 @@ const char *error_name(int error)
 		SYMBOL("kind", symbol_kind), NUMBER("id"), \
 		NUMBER("node_peer"), NUMBER("node"), \
 		SYMBOL("why", symbol_why), NUMBER("time")
+#define FIELDS_acct_reject \
+	NUMBER("owner"), NUMBER("claimant"), NUMBER("peer"), \
+		SYMBOL("resource", symbol_resource), NUMBER("amount"), \
+		NUMBER("held"), NUMBER("quota_left"), NUMBER("user_left"), \
+		SYMBOL("level", symbol_level), SYMBOL("op", symbol_op), \
+		NUMBER("limit"), NUMBER("time")
 #define FIELDS_op_fail \
 	NUMBER("peer"), SYMBOL("cmd", symbol_op), \
 		{ .name = "error", .is_signed = true }, \
 		SYMBOL("check", symbol_check), NUMBER("detail"), \
-		NUMBER("time")
+		NUMBER("time"), NUMBER("owner"), \
+		SYMBOL("level", symbol_level), \
+		SYMBOL("resource", symbol_resource), NUMBER("held"), \
+		NUMBER("limit")
 
 const struct event_info event_info[EV_MAX] = { BUS1_EVENTS(HEAD) };
 

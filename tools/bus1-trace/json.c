@@ -67,6 +67,15 @@ static void json_peer(const struct bus1_event *event, unsigned int i)
 	json_string(own ? event->comm : peer->comm);
 }
 
+/* @start: the same moment as @wall */
+void json_start(const char *way, uint64_t start, const struct timespec *wall)
+{
+	printf("{\"type\":\"start\",\"schema\":\"%d.%d\",\"attach\":\"%s\",\"time\":%" PRIu64
+	       ",\"realtime\":%lld}\n",
+	       BUS1_TRACE_SCHEMA_MAJOR, BUS1_TRACE_SCHEMA_MINOR, way, start,
+	       wall->tv_sec * 1000000000LL + wall->tv_nsec);
+}
+
 void json_event(const struct item *item)
 {
 	const struct bus1_event *event = &item->event;
@@ -74,7 +83,7 @@ void json_event(const struct item *item)
 	unsigned int i;
 
 	printf("{\"type\":\"%s\"", info->name);
-	for (i = 0; i < info->n_args; i++) {
+	for (i = 0; i < item->n_args; i++) {
 		const struct field *field = &info->field[i];
 		uint64_t v = event->arg[i];
 		const char *symbol = field->symbol ? field->symbol(v) : NULL;

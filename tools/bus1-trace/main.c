@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ static const struct verb {
 	const char *does;
 } verbs[] = {
 	{ "monitor", verb_monitor, "show transactions and receipts, live" },
+	{ "acct", verb_acct, "show who claims how much from whom, and who is refused" },
 	{ "status", verb_status, "show all peers as they are now" },
 	{ "doctor", verb_doctor, "check what this machine offers for tracing" },
 };
@@ -57,6 +59,18 @@ bool parse_number(const char *what, const char *s, uint64_t max,
 	if (*s >= '0' && *s <= '9' && !*end && !errno && *value <= max)
 		return true;
 	complain("\"%s\" is not a %s", s, what);
+	return false;
+}
+
+bool parse_seconds(const char *s, double *seconds)
+{
+	char *end;
+
+	*seconds = strtod(s, &end);
+	if (end != s && !*end && isfinite(*seconds) && *seconds > 0 &&
+	    *seconds < 1e9)
+		return true;
+	complain("\"%s\" is not a number of seconds", s);
 	return false;
 }
 

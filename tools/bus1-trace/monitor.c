@@ -12,7 +12,6 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <linux/capability.h>
-#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +101,8 @@ static int on_event(void *context, void *data, size_t size)
 	}
 	memcpy(&item->event, event,
 	       size < sizeof(item->event) ? size : sizeof(item->event));
+	item->n_args = (size - offsetof(struct bus1_event, arg)) /
+		       sizeof(event->arg[0]);
 	if (event->type == EV_tx_commit)
 		fold_commit(event, &item->fold);
 	order_add(&order, item);
@@ -116,13 +117,12 @@ static bool drain(struct ring_buffer *ring)
 	return ring_buffer__consume(ring) >= 0;
 }
 
-/* The module's BTF can be had by CAP_SYS_ADMIN only. */
 static struct probes *attach(bool *raw)
 {
 	struct probes *probes = NULL;
 	int error;
 
-	*raw = options.raw || !module_btf() || !capable(CAP_SYS_ADMIN);
+	*raw = options.raw || !tp_btf_possible();
 	if (!*raw) {
 		probes = probes_attach(&options.probes, false, &error);
 		if (!probes && debug)
@@ -136,54 +136,6 @@ static struct probes *attach(bool *raw)
 	if (!probes)
 		explain_bpf("monitor", error);
 	return probes;
-}
-
-/* What was there before the start: names, and who satisfies filters. */
-static void learn_snapshot(void)
-{
-	struct snapshot snapshot;
-	size_t i, j;
-
-	if (snapshot_take(&snapshot))
-		return;
-	if (options.probes.pid &&
-	    (!snapshot.initial_pids || snapshot.unreadable))
-		complain("not all descriptors could be seen: a peer that process %" PRIu64
-			 " holds, but did not open, is shown from its use of it on",
-			 options.probes.pid);
-	for (i = 0; i < snapshot.n_peers; i++) {
-		struct peer_state *state = &snapshot.peers[i];
-		struct peer *peer = peers_get(state->id);
-		uint32_t bits = 0;
-
-		peer->uid = state->uid;
-		peer->has_uid = true;
-		if (!snapshot.initial_pids) /* their IDs are not those of events */
-			state->n_holders = 0;
-		if (state->n_holders && !peer->has_name) {
-			peer->pid = state->holders[0].pid;
-			memcpy(peer->comm, state->holders[0].comm,
-			       sizeof(peer->comm));
-			peer->has_name = true;
-		}
-		if (options.probes.pid && state->pid == options.probes.pid)
-			bits |= BUS1_MATCH_PID;
-		for (j = 0; j < state->n_holders; j++)
-			if (options.probes.pid && state->holders[j].pid == options.probes.pid)
-				bits |= BUS1_MATCH_PID;
-		if (options.probes.has_uid && state->uid == options.probes.uid)
-			bits |= BUS1_MATCH_UID;
-		if (bits && bpf_map_update_elem(matches_fd, &state->id, &bits,
-						BPF_ANY))
-			complain("peer %" PRIu64 " cannot be filtered by: %s",
-				 state->id, strerror(errno));
-	}
-	snapshot_free(&snapshot);
-}
-
-static bool balanced(const struct bus1_count *c, uint64_t n_shown)
-{
-	return c->seen == n_shown + c->filtered + c->ring_full + c->map_full;
 }
 
 /* A program that was running when it was detached may still hand over. */
@@ -202,7 +154,7 @@ static void finish(struct probes *probes, struct ring_buffer *ring,
 		probes_counts(probes, counts);
 		all = true;
 		for (i = 0; i < EV_MAX; i++)
-			all = all && balanced(&counts[i], shown[i]);
+			all = all && count_balanced(&counts[i], shown[i]);
 		if (!all)
 			usleep(1000);
 	} while (!all && now_ns() < end);
@@ -211,48 +163,16 @@ static void finish(struct probes *probes, struct ring_buffer *ring,
 static int report(const struct bus1_count *counts, uint64_t misses,
 		  double seconds)
 {
-	uint64_t lost = misses, broken = output_failed();
+	struct loss loss = { .lost = misses, .missed = misses,
+			     .late = order.late };
 	int i;
 
-	if (!options.json)
-		printf("\n%-12s %9s %9s %9s %9s %9s\n", "", "seen", "shown",
-		       "filtered", "ring full", "map full");
-	for (i = 0; i < EV_MAX; i++) {
-		const struct bus1_count *c = &counts[i];
-
-		lost += c->ring_full + c->map_full;
-		broken += !balanced(c, shown[i]);
-		if (options.json)
-			printf("{\"type\":\"count\",\"of\":\"%s\",\"seen\":%llu,\"shown\":%" PRIu64
-			       ",\"filtered\":%llu,\"ring_full\":%llu,\"map_full\":%llu}\n",
-			       event_info[i].name, c->seen, shown[i],
-			       c->filtered, c->ring_full, c->map_full);
-		else if (c->seen || shown[i])
-			printf("%-12s %9llu %9" PRIu64 " %9llu %9llu %9llu\n",
-			       event_info[i].name, c->seen, shown[i],
-			       c->filtered, c->ring_full, c->map_full);
-	}
-	if (options.json) {
-		printf("{\"type\":\"summary\",\"seconds\":%.3f,\"lost\":%" PRIu64
-		       ",\"missed\":%" PRIu64 ",\"late\":%" PRIu64
-		       ",\"balanced\":%s}\n",
-		       seconds, lost, misses, order.late,
-		       broken ? "false" : "true");
-	} else {
-		printf("%.1f s; seen = shown + filtered + ring full + map full%s.\n",
-		       seconds, broken ? " does NOT hold" : "");
-		if (misses)
-			printf("%" PRIu64 " events met a program that was busy.\n",
-			       misses);
-		if (order.late)
-			printf("%" PRIu64 " events came too late to be shown in order.\n",
-			       order.late);
-		if (lost || broken)
-			printf("LOST: at least %" PRIu64
-			       " events. A larger --ring-size or a filter helps.\n",
-			       lost);
-	}
-	return lost || broken ? EXIT_LOST : EXIT_OK;
+	count_header(options.json);
+	for (i = 0; i < EV_MAX; i++)
+		count_row(options.json, event_info[i].name, &counts[i],
+			  shown[i], &loss);
+	return count_summary(options.json, seconds, &loss,
+			     "A larger --ring-size or a filter helps.");
 }
 
 static int run(void)
@@ -276,6 +196,8 @@ static int run(void)
 		explain_bpf("monitor", -EPERM);
 		return EXIT_ERROR;
 	}
+	if (module_minor() < 1)
+		complain("the loaded bus1 module has trace schema 1.0: no acct_reject, and op_fail does not say which quota refused (schema 1.1)");
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	probes = attach(&raw);
@@ -289,18 +211,14 @@ static int run(void)
 		return EXIT_ERROR;
 	}
 	matches_fd = probes_fd(probes, "matches");
-	learn_snapshot();
+	peers_learn_snapshot(&options.probes, matches_fd);
 
 	start = now_ns();
 	clock_gettime(CLOCK_REALTIME, &wall);
 	if (options.seconds)
 		end = start + options.seconds * 1e9;
 	if (options.json)
-		printf("{\"type\":\"start\",\"schema\":\"%d.%d\",\"attach\":\"%s\",\"time\":%" PRIu64
-		       ",\"realtime\":%lld}\n",
-		       BUS1_TRACE_SCHEMA_MAJOR, BUS1_TRACE_SCHEMA_MINOR,
-		       raw ? "raw_tp" : "tp_btf", start,
-		       wall.tv_sec * 1000000000LL + wall.tv_nsec);
+		json_start(raw ? "raw_tp" : "tp_btf", start, &wall);
 	else
 		text_header(&options.text);
 
@@ -365,18 +283,6 @@ static bool parse_size(const char *s, uint64_t *size)
 	for (*size = page; *size < n << shift; *size *= 2)
 		;
 	return true;
-}
-
-static bool parse_seconds(const char *s, double *seconds)
-{
-	char *end;
-
-	*seconds = strtod(s, &end);
-	if (end != s && !*end && isfinite(*seconds) && *seconds > 0 &&
-	    *seconds < 1e9)
-		return true;
-	complain("\"%s\" is not a duration in seconds", s);
-	return false;
 }
 
 int verb_monitor(int argc, char **argv)

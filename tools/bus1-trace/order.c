@@ -22,7 +22,7 @@ uint64_t event_stamp(const struct bus1_event *event)
 	/* tx_commit.begun is 0 if the transaction began before the start */
 	if (event->type == EV_tx_commit && event->arg[6])
 		return event->arg[6];
-	return event->arg[info->n_args - 1];
+	return event->arg[info->time];
 }
 
 static bool before(const struct heap_entry *a, const struct heap_entry *b)
@@ -82,7 +82,7 @@ void order_add(struct order *order, struct item *item)
 		.item = item,
 	};
 	/* newest is about arrival: a commit's own time, not its begin's */
-	uint64_t time = event->arg[event_info[event->type].n_args - 1];
+	uint64_t time = event->arg[event_info[event->type].time];
 
 	if (time > order->newest)
 		order->newest = time;

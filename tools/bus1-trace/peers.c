@@ -6,6 +6,9 @@
  * that, of the one that opened or was found to hold it. Messages outlive their
  * sender, so names stay after a peer's end, until DEAD_MAX others died.
  */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include "bus1-trace.h"
@@ -57,6 +60,66 @@ void peers_learn(const struct bus1_event *event)
 		peer->uid = event->arg[1];
 		peer->has_uid = true;
 	}
+}
+
+/* Of a snapshot that is older than what was learned by now. */
+static void learn_state(const struct snapshot *s,
+			const struct peer_state *state)
+{
+	struct peer *peer = peers_get(state->id);
+
+	peer->uid = state->uid;
+	peer->has_uid = true;
+	/* IDs of another PID name space are not those of events */
+	if (!s->initial_pids || !state->n_holders || peer->has_name)
+		return;
+	peer->pid = state->holders[0].pid;
+	memcpy(peer->comm, state->holders[0].comm, sizeof(peer->comm));
+	peer->has_name = true;
+}
+
+/* Which filters a peer satisfies that was there before the start. */
+static uint32_t match(const struct snapshot *s, const struct peer_state *state,
+		      const struct probe_options *options)
+{
+	uint32_t bits = 0;
+	size_t i;
+
+	if (options->has_uid && state->uid == options->uid)
+		bits |= BUS1_MATCH_UID;
+	if (!options->pid)
+		return bits;
+	if (state->pid == options->pid)
+		bits |= BUS1_MATCH_PID;
+	for (i = 0; s->initial_pids && i < state->n_holders; i++)
+		if (state->holders[i].pid == options->pid)
+			bits |= BUS1_MATCH_PID;
+	return bits;
+}
+
+void peers_learn_snapshot(const struct probe_options *options, int matches)
+{
+	struct snapshot snapshot;
+	size_t i;
+
+	if (snapshot_take(&snapshot))
+		return;
+	if (options->pid && (!snapshot.initial_pids || snapshot.unreadable))
+		complain("not all descriptors could be seen: a peer that process %" PRIu64
+			 " holds, but did not open, is shown from its use of it on",
+			 options->pid);
+	for (i = 0; i < snapshot.n_peers; i++) {
+		struct peer_state *state = &snapshot.peers[i];
+		uint32_t bits = match(&snapshot, state, options);
+
+		learn_state(&snapshot, state);
+		peers_get(state->id)->is_of_pid = bits & BUS1_MATCH_PID;
+		if (bits && matches >= 0 &&
+		    bpf_map_update_elem(matches, &state->id, &bits, BPF_ANY))
+			complain("peer %" PRIu64 " cannot be filtered by: %s",
+				 state->id, strerror(errno));
+	}
+	snapshot_free(&snapshot);
 }
 
 static void peers_forget(uint64_t id)

@@ -3,11 +3,12 @@
  * DOC: probes
  *
  * Loads and attaches the programs of bus1_trace.bpf.c, by one of their two
- * ways, and reads their counters.
+ * ways, and reads their counters; and what sums.c does the same way.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include "bus1-trace.h"
@@ -25,15 +26,32 @@ void probes_free(struct probes *probes)
 	free(probes);
 }
 
-/* Of each event there are two programs, one for either way. */
-static void choose(struct bus1_trace *skel, bool raw)
+/* The module's BTF can be had by CAP_SYS_ADMIN only. */
+bool tp_btf_possible(void)
 {
+	return module_btf() && capable(CAP_SYS_ADMIN);
+}
+
+/* Has the module the event of this program, with the arguments it reads? */
+static bool in_schema(const char *program, unsigned int minor)
+{
+	if (strstr(program, "_1_0"))
+		return minor < 1;
+	return minor >= 1 || (strncmp(program, "acct_", 5) &&
+			      strncmp(program, "op_fail_", 8));
+}
+
+/* Of each event there are two programs, one for either way. */
+void programs_choose(struct bpf_object *object, bool raw)
+{
+	unsigned int minor = module_minor();
 	struct bpf_program *prog;
 
-	bpf_object__for_each_program(prog, skel->obj)
+	bpf_object__for_each_program(prog, object)
 		bpf_program__set_autoload(
 			prog, raw == !strncmp(bpf_program__section_name(prog),
-					      "raw_tp", 6));
+					      "raw_tp", 6) &&
+				      in_schema(bpf_program__name(prog), minor));
 }
 
 struct probes *probes_attach(const struct probe_options *options, bool raw,
@@ -61,7 +79,7 @@ struct probes *probes_attach(const struct probe_options *options, bool raw,
 		bpf_map__set_max_entries(skel->maps.matches, 1);
 	if (!filter && !options->peer)
 		bpf_map__set_max_entries(skel->maps.parts, 1);
-	choose(skel, raw);
+	programs_choose(skel->obj, raw);
 	*error = bus1_trace__load(skel);
 	if (!*error)
 		*error = bus1_trace__attach(skel);
@@ -84,32 +102,42 @@ int probes_fd(struct probes *probes, const char *map)
 
 void probes_counts(struct probes *probes, struct bus1_count *sum)
 {
-	int n = libbpf_num_possible_cpus(), cpu, fd;
-	struct bus1_count *each = calloc(n > 0 ? n : 1, sizeof(*each));
-	uint32_t type;
+	counts_read(probes_fd(probes, "counts"), EV_MAX, sum);
+}
 
-	fd = probes_fd(probes, "counts");
-	memset(sum, 0, EV_MAX * sizeof(*sum));
-	for (type = 0; each && type < EV_MAX; type++) {
-		if (bpf_map_lookup_elem(fd, &type, each))
+uint64_t probes_missed(struct probes *probes)
+{
+	return programs_missed(probes->skel->obj);
+}
+
+/* Sums up @n counts over all CPUs. */
+void counts_read(int map, uint32_t n, struct bus1_count *sum)
+{
+	int cpus = libbpf_num_possible_cpus(), cpu;
+	struct bus1_count *each = calloc(cpus > 0 ? cpus : 1, sizeof(*each));
+	uint32_t i;
+
+	memset(sum, 0, n * sizeof(*sum));
+	for (i = 0; each && i < n; i++) {
+		if (bpf_map_lookup_elem(map, &i, each))
 			continue;
-		for (cpu = 0; cpu < n; cpu++) {
-			sum[type].seen += each[cpu].seen;
-			sum[type].filtered += each[cpu].filtered;
-			sum[type].ring_full += each[cpu].ring_full;
-			sum[type].map_full += each[cpu].map_full;
+		for (cpu = 0; cpu < cpus; cpu++) {
+			sum[i].seen += each[cpu].seen;
+			sum[i].filtered += each[cpu].filtered;
+			sum[i].ring_full += each[cpu].ring_full;
+			sum[i].map_full += each[cpu].map_full;
 		}
 	}
 	free(each);
 }
 
 /* Events that met their program running on that CPU already. */
-uint64_t probes_missed(struct probes *probes)
+uint64_t programs_missed(struct bpf_object *object)
 {
 	struct bpf_program *prog;
 	uint64_t sum = 0;
 
-	bpf_object__for_each_program(prog, probes->skel->obj) {
+	bpf_object__for_each_program(prog, object) {
 		struct bpf_prog_info info = { 0 };
 		__u32 size = sizeof(info);
 

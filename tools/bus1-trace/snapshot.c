@@ -25,8 +25,7 @@
 #define INITIAL_PIDS 0xeffffffc
 #define OBJECTS "/sys/kernel/debug/bus1/objects"
 
-/* Room for one more in an array that doubles at powers of two. */
-static void *grow(void *array, size_t n, size_t size)
+void *grow(void *array, size_t n, size_t size)
 {
 	if (n & (n - 1) || (!n && array))
 		return array;

@@ -75,6 +75,15 @@ bool module_usable(void)
 	return true;
 }
 
+/* Of a module that can be used. */
+unsigned int module_minor(void)
+{
+	struct schema schema = { 0 };
+
+	module_schema(&schema);
+	return schema.minor;
+}
+
 bool module_btf(void)
 {
 	return !access("/sys/kernel/btf/bus1", F_OK);
@@ -122,7 +131,7 @@ void explain_bpf(const char *verb, int error)
 			 verb, BUS1_TRACE_SCHEMA_MAJOR,
 			 BUS1_TRACE_SCHEMA_MINOR);
 	else if (error == -ENOMEM)
-		complain("%s: no memory for the ring buffer: try a smaller --ring-size",
+		complain("%s: no memory for what the BPF programs fill: try a smaller --ring-size or --entries",
 			 verb);
 	else
 		complain("%s: loading the BPF programs failed: %s (-v shows the log of libbpf)",

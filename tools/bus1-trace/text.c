@@ -18,6 +18,8 @@
 #define NAME 16
 #define NAME_MIN 9
 #define NAME_ALONE 22
+/* Before the names of a row */
+#define MARGIN 18
 
 /* Process names are chosen by processes: nothing of them steers a terminal. */
 int print_safe(const char *s, int max)
@@ -86,6 +88,21 @@ static void print_name(const struct name *name, int width)
 	printf("%s%*s", name->suffix, room > n ? room - n : 0, "");
 }
 
+void print_peer(const char *comm, uint64_t id, int width)
+{
+	char suffix[24];
+	struct name name;
+
+	snprintf(suffix, sizeof(suffix), "#%" PRIu64, id);
+	set_name(&name, comm, suffix);
+	print_name(&name, width);
+}
+
+static int clamp_name(int width)
+{
+	return width > NAME ? NAME : width < NAME_MIN ? NAME_MIN : width;
+}
+
 static void print_latency(uint64_t ns)
 {
 	if (ns < 1000)
@@ -98,7 +115,8 @@ static void print_latency(uint64_t ns)
 		printf("%7.1fs", ns / 1e9);
 }
 
-static void print_time(uint64_t ns)
+/* The time of day */
+void print_time(uint64_t ns)
 {
 	static int64_t offset;
 	struct timespec now;
@@ -184,6 +202,8 @@ static const char *event_word(const struct bus1_event *event)
 		return "notify";
 	case EV_notify_drop:
 		return "vanish";
+	case EV_acct_reject:
+		return "reject";
 	case EV_op_fail:
 		return "fail";
 	}
@@ -200,6 +220,7 @@ static const char *event_color(const struct bus1_event *event)
 	case EV_msg_discard:
 	case EV_notify_drop:
 		return "\033[33m";
+	case EV_acct_reject:
 	case EV_op_fail:
 		return "\033[31m";
 	case EV_peer_new:
@@ -230,14 +251,44 @@ static void say_commit(struct row *row, const struct item *item)
 		say(row, " %llun", a[5]);
 }
 
-static void say_fail(struct row *row, const struct bus1_event *event)
+/* @held and @amount would be more than @limit. */
+static void say_quota(struct row *row, uint64_t level, uint64_t resource,
+		      uint64_t held, uint64_t amount, uint64_t limit)
 {
+	say(row, " %s level", or_number(symbol_level(level), level));
+	say(row, " %" PRIu64 "+%" PRIu64 ">%" PRIu64, held, amount, limit);
+	if (resource == BUS1_RESOURCE_OBJECTS)
+		say(row, "o");
+	else if (resource == BUS1_RESOURCE_BYTES)
+		say(row, "B");
+	else
+		say(row, " of %" PRIu64, resource);
+}
+
+static void say_reject(struct row *row, const struct bus1_event *event)
+{
+	const __u64 *a = event->arg;
+
+	set_peer(&row->from, a[2], event, 0);
+	say(row, "%s", or_number(symbol_op(a[9]), a[9]));
+	say(row, " uid %llu at %llu", a[1], a[0]);
+	say_quota(row, a[8], a[3], a[5], a[4], a[10]);
+}
+
+static void say_fail(struct row *row, const struct item *item)
+{
+	const struct bus1_event *event = &item->event;
 	const __u64 *a = event->arg;
 	int error = (int32_t)a[2];
 
 	set_peer(&row->from, a[0], event, 0);
 	say(row, "%s ", or_number(symbol_op(a[1]), a[1]));
 	say(row, "%s: ", or_number(error_name(error), -error));
+	if (a[3] == BUS1_CHECK_QUOTA && item->n_args > BUS1_OP_FAIL_1_0) {
+		say(row, "uid %llu", a[6]);
+		say_quota(row, a[7], a[8], a[9], a[4], a[10]);
+		return;
+	}
 	say(row, "%s", or_number(symbol_check(a[3]), a[3]));
 	if (a[3] == BUS1_CHECK_POINTER)
 		say(row, " 0x%llx", a[4]);
@@ -289,8 +340,11 @@ void text_event(const struct text_options *options, const struct item *item)
 	case EV_tx_commit:
 		say_commit(&row, item);
 		break;
+	case EV_acct_reject:
+		say_reject(&row, event);
+		break;
 	case EV_op_fail:
-		say_fail(&row, event);
+		say_fail(&row, item);
 		break;
 	default:
 		say_arrival(&row, event);
@@ -305,17 +359,15 @@ void text_event(const struct text_options *options, const struct item *item)
 	printf(" %s%-8s%s ", options->color ? event_color(event) : "",
 	       event_word(event), options->color ? "\033[0m" : "");
 	if (!*row.to.comm) { /* it is about one peer */
-		bool fail = event->type == EV_op_fail;
+		bool fail = event->type == EV_op_fail ||
+			    event->type == EV_acct_reject;
 
-		print_name(&row.from, fail ? NAME : NAME_ALONE);
+		width = clamp_name(ROW - MARGIN - 3 - (int)row.n);
+		print_name(&row.from, fail ? width : NAME_ALONE);
 		printf(" %s %s\n", fail ? "!" : " ", row.what);
 		return;
 	}
-	width = (ROW - 18 - 4 - (int)row.n) / 2;
-	if (width > NAME)
-		width = NAME;
-	if (width < NAME_MIN)
-		width = NAME_MIN;
+	width = clamp_name((ROW - MARGIN - 4 - (int)row.n) / 2);
 	print_name(&row.from, width);
 	printf(" > ");
 	print_name(&row.to, width);

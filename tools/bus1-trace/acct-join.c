@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: acct-join
+ *
+ * What was counted in an interval is put beside the claims that there are, and
+ * gives names to peers. The kernel filtered what it counted; the rest is
+ * filtered here.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "acct.h"
+
+/* Refusals that are remembered for the end */
+#define TOTAL_MAX 65536
+
+static void set_name(uint64_t id, uint32_t pid, const char *comm)
+{
+	struct peer *peer = peers_get(id);
+
+	peer->pid = pid;
+	memcpy(peer->comm, comm, sizeof(peer->comm));
+	peer->has_name = true;
+}
+
+/*
+ * Who charges uses the claiming peer. Of an own account it may also be one who
+ * transfers a handle to it, which gives a name only where there is none.
+ */
+static void learn_flow(const struct bus1_flow_key *key,
+		       const struct bus1_flow *flow)
+{
+	struct peer *peer = peers_get(key->peer);
+
+	peer->is_of_pid = true; /* it passed the filter */
+	if (flow->pid && (key->owner != key->claimant || !peer->has_name))
+		set_name(key->peer, flow->pid, flow->comm);
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct claim *x = a, *y = b;
+
+	return memcmp(&x->key, &y->key, sizeof(x->key));
+}
+
+static void sort_by_key(struct acct_view *view)
+{
+	if (view->now.n_claims)
+		qsort(view->now.claims, view->now.n_claims,
+		      sizeof(struct claim), by_key);
+}
+
+/* Among the first @n, which are sorted */
+static struct claim *find(const struct acct_view *view, size_t n,
+			  const struct bus1_flow_key *key)
+{
+	struct claim claim = { .key = *key };
+
+	return n ? bsearch(&claim, view->now.claims, n, sizeof(claim), by_key) :
+		   NULL;
+}
+
+static void join_flows(struct acct_view *view, size_t known,
+		       const struct sums *sums)
+{
+	uint32_t i;
+
+	for (i = 0; i < sums->n_flows; i++) {
+		const struct bus1_flow_key *key = &sums->flow_keys[i];
+		const struct bus1_flow *flow = &sums->flows[i];
+		struct claim *claim = find(view, known, key);
+
+		if (!claim) {
+			claim = accounts_add_claim(&view->now);
+			claim->key = *key;
+			/* the accounts were read later */
+			claim->held = view->has_accounts ? 0 : flow->held;
+		}
+		claim->flow = *flow;
+		view->count[ACCT_CHARGE] += flow->charges;
+		view->count[ACCT_DISCHARGE] += flow->discharges;
+		learn_flow(key, flow);
+	}
+}
+
+static void join_refusals(struct acct_view *view, const struct sums *sums)
+{
+	struct claim *claim;
+	uint32_t i;
+
+	view->n_refusals = sums->n_refusals;
+	view->refusals = calloc(sums->n_refusals + 1, sizeof(*view->refusals));
+	if (!view->refusals) {
+		complain("out of memory");
+		exit(EXIT_ERROR);
+	}
+	for (i = 0; i < sums->n_refusals; i++) {
+		struct refusal *refusal = &view->refusals[i];
+
+		refusal->key = sums->refusal_keys[i];
+		refusal->sum = sums->refusals[i];
+		peers_get(refusal->key.peer)->is_of_pid = true;
+		view->count[ACCT_REJECT] += refusal->sum.count;
+		claim = find(view, view->now.n_claims,
+			     &(struct bus1_flow_key){
+				     .owner = refusal->key.owner,
+				     .claimant = refusal->key.claimant,
+				     .peer = refusal->key.peer,
+				     .resource = refusal->key.resource,
+			     });
+		if (claim)
+			claim->refused += refusal->sum.count;
+		if (refusal->key.op == BUS1_OP_SEND)
+			set_name(refusal->key.peer, refusal->key.pid,
+				 refusal->sum.comm);
+	}
+}
+
+void acct_join(struct acct_view *view, const struct sums *sums)
+{
+	size_t known = view->now.n_claims;
+
+	sort_by_key(view);
+	join_flows(view, known, sums);
+	sort_by_key(view);
+	join_refusals(view, sums);
+}
+
+/* Peers have ended whose last claim from their own user is gone: themselves. */
+void acct_bury(const struct sums *sums)
+{
+	uint32_t i;
+
+	for (i = 0; i < sums->n_flows; i++) {
+		const struct bus1_flow_key *key = &sums->flow_keys[i];
+
+		if (key->owner == key->claimant && !sums->flows[i].held &&
+		    key->resource == BUS1_RESOURCE_OBJECTS)
+			peers_bury(key->peer, NULL);
+	}
+}
+
+/* As the programs do it, but for claims of which they saw nothing. */
+static bool wanted(const struct probe_options *options,
+		   const struct bus1_flow_key *key)
+{
+	const struct peer *peer = peers_find(key->peer);
+
+	return (!options->has_uid || key->owner == options->uid ||
+		key->claimant == options->uid) &&
+	       (!options->peer || key->peer == options->peer) &&
+	       (!options->pid || (peer && peer->is_of_pid));
+}
+
+/* What the filters refuse goes; an account stays with what passes of it. */
+void acct_filter(struct acct_view *view, const struct probe_options *options)
+{
+	bool all = !options->pid && !options->peer && !options->has_uid;
+	struct accounts *now = &view->now;
+	size_t i, j, n = 0;
+
+	for (i = 0; i < now->n_accounts; i++)
+		now->accounts[i].wanted = all;
+	for (i = 0; i < now->n_quotas; i++)
+		now->quotas[i].wanted = all;
+	for (i = 0; i < now->n_claims; i++) {
+		struct claim *claim = &now->claims[i];
+
+		if (!wanted(options, &claim->key))
+			continue;
+		if (claim->has_limit) {
+			now->accounts[claim->account].wanted = true;
+			now->quotas[claim->quota].wanted = true;
+		}
+		now->claims[n++] = *claim;
+	}
+	now->n_claims = n;
+	for (i = 0; i < view->n_refusals; i++) {
+		for (j = 0; j < now->n_accounts; j++) {
+			struct account *a = &now->accounts[j];
+
+			if (a->uid != view->refusals[i].key.owner)
+				continue;
+			a->refused += view->refusals[i].sum.count;
+			a->wanted = true;
+		}
+	}
+}
+
+static int by_refusal_key(const void *a, const void *b)
+{
+	const struct refusal *x = a, *y = b;
+
+	return memcmp(&x->key, &y->key, sizeof(x->key));
+}
+
+/* Adds the refusals of an interval. */
+void acct_total(const struct acct_view *view, struct acct_total *total)
+{
+	size_t i, n = 0;
+
+	if (!view->n_refusals)
+		return;
+	for (i = 0; i < view->n_refusals; i++) {
+		total->refusals = grow(total->refusals, total->n,
+				       sizeof(*total->refusals));
+		total->refusals[total->n++] = view->refusals[i];
+	}
+	qsort(total->refusals, total->n, sizeof(*total->refusals), by_refusal_key);
+	for (i = 1; i < total->n; i++) {
+		if (by_refusal_key(&total->refusals[n], &total->refusals[i])) {
+			total->refusals[++n] = total->refusals[i];
+		} else {
+			total->refusals[i].sum.count += total->refusals[n].sum.count;
+			total->refusals[n] = total->refusals[i];
+		}
+	}
+	total->n = n + 1;
+	qsort(total->refusals, total->n, sizeof(*total->refusals),
+	      acct_by_count);
+	if (total->n > TOTAL_MAX)
+		total->n = TOTAL_MAX;
+}
