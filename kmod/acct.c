@@ -7,9 +7,13 @@
  * user who claims from them, and in it a *trace* for each peer of that one.
  * quota.h says who may claim how much.
  *
- * A charge lives in what it pays for and goes with it, not before the memory
- * does. A message pays for the handles it carries, and when they are received
- * they take their part along.
+ * A charge lives in what it pays for, or in the call that is about to make that.
+ * A message pays for the handles it carries, and when they are received they take
+ * their part along. It returns with the last reference to the object, so nobody
+ * can pin what is not paid for; but at once where others could keep references: a
+ * node's when it dies, a peer's when it is closed. Their memory is then kept by
+ * handles that are paid for. What leads a transaction is kept by heads that are
+ * (item->leads).
  *
  * One lock for each user who pays. So senders meet here only if they send to
  * peers of one user, whose lock is then held for some dozen instructions.
@@ -20,8 +24,9 @@
  * one of its peers sends to a closed one. So a user is never there twice, and
  * his maximum is not either. Its memory goes with that of its peers. A trace
  * lives while it holds something, or a handle remembers it, or it is a peer's
- * own; a quota while it has a trace. Each charge, and each handle that remembers
- * a trace, keeps the memory of a peer of that user.
+ * own; a quota while it has a trace. Whoever returns a charge, or puts a trace,
+ * keeps the memory of a peer of that user: as its owner, by a handle to it, or by
+ * the object itself.
  */
 #include <linux/printk.h>
 #include <linux/rbtree.h>
@@ -188,7 +193,7 @@ struct bus1_trace *bus1_trace_get(struct bus1_user *user,
 
 	for (;;) {
 		spin_lock(&user->lock);
-		quota = bus1_quota_find(user, claimant->cred->euid, new_quota);
+		quota = bus1_quota_find(user, claimant->uid, new_quota);
 		trace = quota ? bus1_trace_find(quota, claimant->id, new) :
 				NULL;
 		if (trace)
@@ -248,7 +253,7 @@ bool bus1_trace_held(struct bus1_user *user, const struct bus1_peer *claimant,
 	bool any;
 
 	spin_lock(&user->lock);
-	quota = bus1_quota_find(user, claimant->cred->euid, NULL);
+	quota = bus1_quota_find(user, claimant->uid, NULL);
 	if (quota)
 		trace = bus1_trace_find(quota, claimant->id, NULL);
 	any = trace && trace->held[BUS1_RESOURCE_OBJECTS];
@@ -340,7 +345,8 @@ static void bus1_trace_reject(struct bus1_trace *trace, u32 r, u64 amount,
  * @fault:   filled in if it is refused
  *
  * All of it or nothing. Return: 0; EXFULL if it is refused on the level of the
- * peer, EDQUOT on that of the user; ESHUTDOWN if the user has no open peer.
+ * peer, EDQUOT on that of the user; ESHUTDOWN if the user is retired, so that all
+ * its peers are closed.
  */
 int bus1_charge_take(struct bus1_charge *charge, struct bus1_trace *trace,
 		     u32 objects, u32 bytes, u32 op, struct bus1_fault *fault)
@@ -454,7 +460,7 @@ void bus1_charge_move(struct bus1_charge *charge, struct bus1_trace *trace)
 
 /**
  * bus1_acct_join() - let a peer be paid for
- * @peer: new, with its ID and credentials
+ * @peer: new, with its ID and UID
  *
  * Return: 0, ENOMEM, EXFULL or EDQUOT.
  */
@@ -465,7 +471,7 @@ int bus1_acct_join(struct bus1_peer *peer)
 	int r;
 
 	do {
-		user = bus1_user_get(peer->cred->euid);
+		user = bus1_user_get(peer->uid);
 		if (!user)
 			return -ENOMEM;
 		peer->trace = bus1_trace_get(user, peer);

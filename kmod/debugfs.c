@@ -206,7 +206,7 @@ static int bus1_objects_show(struct seq_file *m, void *v)
 	if (!snap->at) {
 		seq_printf(m, "peer id=%llu uid=%u pid=%d created=%llu",
 			   peer,
-			   from_kuid(&init_user_ns, snap->peer->cred->euid),
+			   from_kuid(&init_user_ns, snap->peer->uid),
 			   snap->peer->pid, snap->peer->created);
 		seq_printf(m, " nodes=%llu handles=%llu queued=%llu bytes=%llu\n",
 			   snap->n_nodes, snap->n_handles, snap->n_ready,

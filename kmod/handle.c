@@ -89,7 +89,8 @@ void bus1_handle_unhold(struct bus1_handle *handle, struct bus1_tx *tx)
  * bus1_handle_trace() - what the owner claims from the user of the node
  * @handle: the handle, held
  *
- * Return: the trace, alive as long as the hold; or NULL if there is no memory.
+ * Return: the trace, alive as long as the hold and the owner is open; or NULL if
+ * there is no memory.
  */
 struct bus1_trace *bus1_handle_trace(struct bus1_handle *handle)
 {

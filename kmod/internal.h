@@ -40,7 +40,7 @@
  *                 table and queue, and gives all of it up when it is closed; so
  *                 there is no cycle once the descriptors are gone.
  *   item->leads   the memory of a node, handle or message, for those who wait for
- *                 its @published: other peers, who must not keep more of it.
+ *                 its @published: other peers, whose heads pay for as much.
  */
 #include <linux/atomic.h>
 #include <linux/bug.h>
@@ -180,7 +180,7 @@ struct bus1_payload {
 /**
  * struct bus1_msg - a message to one node
  * @item:       its place in the queue
- * @ref:        the queue, the sender until it has published, a running RECV
+ * @ref:        the queue, the sender until it has settled, a running RECV
  * @claimed:    set once, by whoever delivers or discards it
  * @index:      of the message in its transaction
  * @n_handles:  constant
@@ -190,8 +190,8 @@ struct bus1_payload {
  * @n_data:     payload bytes. Constant
  * @payload:    or NULL; goes with the claim
  * @uid:        of the sender. Constant
- * @charge:     for itself, until it is received or the memory goes; for the
- *              handles, until the claim
+ * @charge:     for itself and the handles, which take their part when they are
+ *              received; else goes with the last reference
  * @handles:    made for the receiver, without an ID yet; go with the claim
  */
 struct bus1_msg {
@@ -213,7 +213,8 @@ struct bus1_msg {
 /**
  * struct bus1_node - the receiving end
  * @item:      HANDLE_RELEASE; item.peer is the owner, referenced
- * @ref:       the table, each handle, the queued @item, a call that made it
+ * @ref:       the table, each handle, the queued @item, a call that made it, a
+ *             running RECV
  * @n_handles: live handles
  * @id:        constant
  * @created:   coarse CLOCK_MONOTONIC ns. Constant
@@ -240,7 +241,7 @@ struct bus1_node {
 /**
  * struct bus1_handle - the sending end
  * @item:       NODE_RELEASE; item.peer is the owner, referenced
- * @ref:        its liveness (@holds), the queued @item
+ * @ref:        its liveness (@holds), the queued @item, a running RECV
  * @holds:      see above
  * @id:         0 while in flight; then constant
  * @node:       referenced. Constant
@@ -252,8 +253,9 @@ struct bus1_node {
  * @from:       peer of the transaction that brought it
  * @from_tx:    its number
  * @created:    coarse CLOCK_MONOTONIC ns
- * @charge:     empty while in flight; goes with the memory, which a NODE_RELEASE on
- *              its way may keep until the owner looks at his queue
+ * @charge:     empty while in flight; goes with the last reference, which may be
+ *              that of a NODE_RELEASE on its way: until it is published, and the
+ *              owner looks at his queue
  * @trace:      what the owner claims from the node's user, if it ever sent here;
  *              set once by whoever does so first, referenced until the last
  *              hold goes
@@ -281,7 +283,8 @@ struct bus1_handle {
  * @id:       never used twice while the module is loaded. Constant
  * @ref:      memory: the descriptor, each node, each handle, who looks from
  *            outside
- * @cred:     of the opener. Constant
+ * @uid:      effective UID of the opener. Constant
+ * @user_ns:  of the opener, referenced until it is closed
  * @user:     who pays. Constant
  * @trace:    what it claims from its own user. Constant, until it is closed
  * @charge:   the peer itself, until it is closed
@@ -307,7 +310,8 @@ struct bus1_handle {
 struct bus1_peer {
 	u64 id;
 	refcount_t ref;
-	const struct cred *cred;
+	kuid_t uid;
+	struct user_namespace *user_ns;
 	struct bus1_user *user;
 	struct bus1_trace *trace;
 	struct bus1_charge charge;

@@ -114,7 +114,7 @@ struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
 	message->n_handles = n_handles;
 	message->node_id = node->id;
 	message->dest = node;
-	message->uid = sender->cred->euid;
+	message->uid = sender->uid;
 	message->n_data = payload ? payload->size : 0;
 	message->payload = bus1_payload_get(payload);
 	message->charge = *charge;
@@ -159,15 +159,14 @@ void bus1_msg_put(struct bus1_msg *message)
  * written after the store was made visible by the lock; the cmpxchg, a full
  * barrier that depends on that read, sees the store too.
  *
- * What the handles cost returns here; the rest with the last reference, because
- * until then memory is pinned: by the queue, if the message came too late and the
- * owner has not looked since, or by a RECV that is still copying the payload.
+ * Its charge returns with the last reference. Mostly that is at once; but the
+ * queue keeps a message that came too late until the owner looks, and a RECV the
+ * payload that it is copying.
  */
 void bus1_msg_discard(struct bus1_msg *message, u32 why,
 		      struct bus1_tx *tx)
 {
 	const struct bus1_item *item = &message->item;
-	struct bus1_charge carried = {};
 	u32 i;
 
 	if (cmpxchg(&message->claimed, 0, 1))
@@ -186,9 +185,4 @@ void bus1_msg_discard(struct bus1_msg *message, u32 why,
 		cond_resched();
 	}
 	message->payload = bus1_payload_put(message->payload);
-	if (message->n_handles) {
-		bus1_charge_split(&message->charge, &carried,
-				  message->n_handles);
-		bus1_charge_return(&carried);
-	}
 }

@@ -95,7 +95,8 @@ void bus1_node_drop(struct bus1_node *node, struct bus1_tx *tx)
  * Its charge goes now if there is a handle: others may keep its memory, each by a
  * handle that is paid for, but not make its owner pay. If there is none, a
  * HANDLE_RELEASE may be on its way to the owner; then the charge stays as long as
- * that keeps the memory, which the owner ends by looking at his queue.
+ * that keeps the memory, which the owner ends by looking at his queue once it is
+ * published.
  */
 void bus1_node_kill(struct bus1_node *node)
 {

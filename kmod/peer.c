@@ -4,6 +4,7 @@
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/user_namespace.h>
 
 #include "internal.h"
 #include "trace.h"
@@ -29,12 +30,14 @@ struct bus1_peer *bus1_peer_new(const struct cred *cred)
 		return ERR_PTR(-ENOMEM);
 
 	peer->id = atomic64_inc_return(&bus1_peer_ids);
-	peer->cred = get_cred(cred);
+	peer->uid = cred->euid;
 	r = bus1_acct_join(peer);
 	if (r)
 		goto err_free;
 
 	refcount_set(&peer->ref, 1);
+	/* Until it is closed; who refers to it later must not keep as much. */
+	peer->user_ns = get_user_ns(cred->user_ns);
 	peer->pid = task_tgid_nr(current);
 	peer->created = ktime_get_coarse_ns();
 	xa_init_flags(&peer->ids, XA_FLAGS_ACCOUNT);
@@ -45,7 +48,7 @@ struct bus1_peer *bus1_peer_new(const struct cred *cred)
 
 	if (trace_peer_new_enabled())
 		trace_peer_new(peer->id,
-			       from_kuid(&init_user_ns, peer->cred->euid),
+			       from_kuid(&init_user_ns, peer->uid),
 			       peer->pid, ktime_get_ns());
 
 	r = xa_err(xa_store(&bus1_peers, peer->id, peer, BUS1_GFP));
@@ -57,7 +60,6 @@ struct bus1_peer *bus1_peer_new(const struct cred *cred)
 	return peer;
 
 err_free:
-	put_cred(peer->cred);
 	kfree(peer);
 	return ERR_PTR(r);
 }
@@ -87,7 +89,6 @@ void bus1_peer_put(struct bus1_peer *peer)
 	xa_destroy(&peer->ids);
 	WARN_ON_ONCE(peer->trace);
 	bus1_user_put(peer->user);
-	put_cred(peer->cred);
 	mutex_destroy(&peer->lock);
 	mutex_destroy(&peer->turn);
 	kfree(peer);
@@ -400,9 +401,11 @@ void bus1_peer_close(struct bus1_peer *peer)
 
 	bus1_tx_commit(&tx);
 	bus1_acct_leave(peer);
+	put_user_ns(peer->user_ns);
+	peer->user_ns = NULL;
 	if (trace_peer_free_enabled())
 		trace_peer_free(peer->id,
-				from_kuid(&init_user_ns, peer->cred->euid),
+				from_kuid(&init_user_ns, peer->uid),
 				atomic64_read(&peer->tx_seq),
 				peer->data.n_recv, ktime_get_ns());
 	bus1_peer_put(peer);
@@ -441,7 +444,7 @@ void bus1_peer_show(struct bus1_peer *peer, struct seq_file *m)
 	bus1_queue_refresh(peer);
 	seq_printf(m, "bus1-peer:\t%llu\n", peer->id);
 	seq_printf(m, "bus1-uid:\t%u\n",
-		   from_kuid_munged(seq_user_ns(m), peer->cred->euid));
+		   from_kuid_munged(seq_user_ns(m), peer->uid));
 	seq_printf(m, "bus1-nodes:\t%llu\n", peer->data.n_nodes);
 	seq_printf(m, "bus1-handles:\t%llu\n", peer->data.n_handles);
 	seq_printf(m, "bus1-queued:\t%llu\n", peer->data.n_ready);

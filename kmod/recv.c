@@ -63,7 +63,7 @@ int bus1_recv_peek(struct bus1_recv_op *op)
 	if (bus1_item_is_msg(item)) {
 		message = bus1_item_msg(item);
 		op->id = message->node_id;
-		op->account = from_kuid_munged(peer->cred->user_ns,
+		op->account = from_kuid_munged(peer->user_ns,
 					       message->uid);
 		op->n_transfers = message->n_handles;
 		op->n_data = message->n_data;

@@ -135,8 +135,9 @@ err_memory:
  * @peer:        the sender
  * @flags:       0 or BUS1_SEND_FLAG_CONTINUE
  * @dests:       handles to send to
- * @n_dests:     entries in @dests; with 0 the transfers are looked up, and
- *               nothing is made
+ * @n_dests:     entries in @dests; with 0 the transfers are looked up, nothing is
+ *               made, and bus1_send_abort() is due. This and all other counts are
+ *               within the limits of the uapi header
  * @transfers:   handles to send along; of a new node the ID is filled in, flags
  *               stay
  * @n_transfers: entries in @transfers
@@ -144,7 +145,7 @@ err_memory:
  * @n_data:      its size, at most MAX_RW_COUNT; @data holds as much
  *
  * Return: 0, EINVAL, EBADRQC, EXFULL, EDQUOT, EFAULT, ENOMEM or EINTR (killed);
- * after an error nothing is left to do.
+ * after an error nothing is left to do, but IDs may have been filled in.
  */
 int bus1_send_prepare(struct bus1_send_op *op, struct bus1_peer *peer,
 		      u64 flags, const u64 *dests, size_t n_dests,
@@ -183,6 +184,8 @@ int bus1_send_prepare(struct bus1_send_op *op, struct bus1_peer *peer,
 			goto err_abort;
 		cond_resched();
 	}
+	/* From here on the messages keep it. */
+	op->payload = bus1_payload_put(op->payload);
 	return 0;
 
 err_abort:
@@ -233,7 +236,7 @@ static void bus1_send_trace_none(struct bus1_send_op *op)
 
 /**
  * bus1_send_commit() - SEND, let it take effect
- * @op: the operation, to somebody
+ * @op: the operation; its @n_dests was not 0
  */
 void bus1_send_commit(struct bus1_send_op *op)
 {

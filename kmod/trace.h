@@ -556,7 +556,7 @@ DEFINE_EVENT(bus1_acct, acct_charge,
 /*
  * @amount is given back; arguments as in acct_charge. On the receipt of handles
  * there is an acct_discharge of the sender, and for the handles an acct_charge
- * of the receiver.
+ * of the receiver, unless that is the same peer.
  */
 DEFINE_EVENT(bus1_acct, acct_discharge,
 	     TP_PROTO(u32 owner, u32 claimant, u64 peer, u32 resource,

@@ -232,7 +232,7 @@ static void bus1_transfer_unlock(struct bus1_peer *a, struct bus1_peer *b)
  *
  * New nodes are charged to @from, handles to @to. Return: 0, EINVAL, EBADRQC,
  * EXFULL, EDQUOT, ENOMEM or EINTR (killed); after an error nothing is left to
- * do.
+ * do, but IDs may have been filled in.
  */
 int bus1_transfer_prepare(struct bus1_transfer_op *op, struct bus1_peer *from,
 			  struct bus1_peer *to, struct bus1_transfer *src,

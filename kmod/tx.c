@@ -30,7 +30,7 @@ void bus1_item_put(struct bus1_item *item)
 		bus1_handle_put(bus1_item_handle(item));
 }
 
-/* Nobody refers to the object any more, or a head to what leads it. */
+/* One less of those who keep the memory: the object, or a head that it leads. */
 void bus1_item_free(struct bus1_item *item)
 {
 	if (!refcount_dec_and_test(&item->leads))

@@ -46,6 +46,7 @@ struct sender {
 	void *errors;
 	void *data;
 	size_t bytes;
+	uint64_t n_t; /* copies of the handle itself */
 	int result;
 };
 
@@ -53,7 +54,10 @@ static void *run_send(void *arg)
 {
 	struct sender *s = arg;
 	struct iovec vec = { s->data, s->bytes };
+	struct bus1_transfer t[3] = { { 0, to }, { 0, to }, { 0, to } };
 	struct bus1_message msg = {
+		.n_transfers = s->n_t,
+		.ptr_transfers = BUS1_FROM_PTR(t),
 		.n_data = s->bytes,
 		.n_data_vecs = 1,
 		.ptr_data_vecs = BUS1_FROM_PTR(&vec),
@@ -72,18 +76,18 @@ static void *run_send(void *arg)
 /* It comes too late, and lies in the queue until the owner looks. */
 static void test_late(void)
 {
-	struct sender s = { .n = COPIES };
+	struct sender s = { .n = COPIES, .n_t = 3 };
 
 	begin();
 	s.errors = stall_page();
 	pthread_create(&s.thread, NULL, run_send, &s);
-	ok(stalled() && claimed("objects") == 4 + COPIES,
+	ok(stalled() && claimed("objects") == 4 + 4 * COPIES,
 	   "a SEND that stalls is charged");
 	b1_drop(a, node);
 	provide(s.errors);
 	pthread_join(s.thread, NULL);
 	/* Two peers and the handle; the node is dead. */
-	ok(!s.result && claimed("objects") == 3 + COPIES,
+	ok(!s.result && claimed("objects") == 3 + 4 * COPIES,
 	   "too late for its node: what lies in the queue is still charged");
 	ok(b1_empty(a) && claimed("objects") == 3,
 	   "until the owner looks at his queue");
