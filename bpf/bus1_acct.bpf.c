@@ -16,6 +16,7 @@
 #include <bpf/bpf_helpers.h>
 #include "bus1_event.h"
 #include "bus1_acct.h"
+#include "trace_abi.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -37,7 +38,8 @@ struct refusal_map {
 	__uint(max_entries, 1);
 	__type(key, struct bus1_refusal_key);
 	__type(value, struct bus1_refusal);
-} refusals_0 SEC(".maps"), refusals_1 SEC(".maps");
+} refusals_0 SEC(".maps"), refusals_1 SEC(".maps"), others_0 SEC(".maps"),
+	others_1 SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
@@ -52,6 +54,14 @@ struct {
 	__type(key, __u32);
 	__array(values, struct refusal_map);
 } refusals SEC(".maps") = { .values = { &refusals_0 } };
+
+/* Where there is no room above: without peer and process, who can be many. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct refusal_map);
+} others SEC(".maps") = { .values = { &others_0 } };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -76,7 +86,8 @@ static __always_inline __u32 current_pid(void)
 
 /*
  * Who charges, or is refused, uses the peer that claims, and so has it; a
- * discharge may be anybody's. False: the map is full.
+ * discharge may be anybody's. A peer of ID 0 has not come to be. False: the map
+ * is full.
  */
 static __always_inline bool match_pid(__u32 type, __u64 peer, bool *pass)
 {
@@ -91,11 +102,13 @@ static __always_inline bool match_pid(__u32 type, __u64 peer, bool *pass)
 		*pass = false;
 		return true;
 	}
+	if (!peer)
+		return true;
 	return !bpf_map_update_elem(&matches, &peer, &bits, BPF_ANY);
 }
 
-/* Whether @arg is to be counted; if not, says in @count why. */
-static __always_inline bool wanted(__u32 type, __u64 *arg,
+/* Whether @arg of @peer is to be counted; if not, says in @count why. */
+static __always_inline bool wanted(__u32 type, __u64 *arg, __u64 peer,
 				   struct bus1_count *count)
 {
 	bool pass = true;
@@ -103,9 +116,9 @@ static __always_inline bool wanted(__u32 type, __u64 *arg,
 	if (filter_uid && (__u32)arg[0] != filter_uid_value &&
 	    (__u32)arg[1] != filter_uid_value)
 		pass = false;
-	if (filter_peer && arg[2] != filter_peer)
+	if (filter_peer && peer != filter_peer)
 		pass = false;
-	if (!match_pid(type, arg[2], &pass)) {
+	if (pass && !match_pid(type, peer, &pass)) {
 		count->map_full++;
 		return false;
 	}
@@ -152,7 +165,7 @@ static __always_inline int flow(__u64 *arg, __u32 type)
 	if (!count)
 		return 0;
 	count->seen++;
-	if (!wanted(type, arg, count))
+	if (!wanted(type, arg, key.peer, count))
 		return 0;
 	sum = entry(&flows, &key, &empty);
 	if (!sum) {
@@ -174,13 +187,14 @@ static __always_inline int flow(__u64 *arg, __u32 type)
 	return 0;
 }
 
+/* Each open() that is refused has a peer ID of its own, which nobody will use. */
 static __always_inline int refusal(__u64 *arg)
 {
 	struct bus1_refusal empty = {};
 	struct bus1_refusal_key key = {
 		.owner = arg[0],
 		.claimant = arg[1],
-		.peer = arg[2],
+		.peer = (__u32)arg[9] == BUS1_OP_OPEN ? 0 : arg[2],
 		.resource = arg[3],
 		.level = arg[8],
 		.op = arg[9],
@@ -194,9 +208,14 @@ static __always_inline int refusal(__u64 *arg)
 	if (!count)
 		return 0;
 	count->seen++;
-	if (!wanted(ACCT_REJECT, arg, count))
+	if (!wanted(ACCT_REJECT, arg, key.peer, count))
 		return 0;
 	sum = entry(&refusals, &key, &empty);
+	if (!sum) {
+		key.peer = 0;
+		key.pid = 0;
+		sum = entry(&others, &key, &empty);
+	}
 	if (!sum) {
 		count->map_full++;
 		return 0;

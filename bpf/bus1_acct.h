@@ -36,16 +36,19 @@ struct bus1_flow {
 
 /*
  * Whose claim was refused. A process chooses its name, as often as it likes, so
- * that is no part of the key: it could fill the map with it.
+ * that is no part of the key: it could fill the map with it. It can fill it by
+ * processes and peers, too: then the others are counted without those.
  */
+#define ACCT_OTHERS 1024
+
 struct bus1_refusal_key {
 	__u32 owner;
 	__u32 claimant;
-	__u64 peer;
+	__u64 peer; /* 0 is one that could not be opened, or others */
 	__u32 resource;
 	__u32 level;
 	__u32 op;
-	__u32 pid;
+	__u32 pid; /* 0 is others */
 };
 
 struct bus1_refusal {

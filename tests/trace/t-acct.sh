@@ -13,9 +13,15 @@ friend_uid=1002
 # hog_wait [NAME]: all peers are there, and a few messages
 hog_wait()
 {
+	flooder hog "$@"
+}
+
+# flooder WORD...: waits for hog_go
+flooder()
+{
 	rm -f "$dir/go" "$dir/load"
 	mkfifo "$dir/go"
-	trace-load hog "$@" <"$dir/go" >"$dir/load" &
+	trace-load "$@" <"$dir/go" >"$dir/load" &
 	load=$!
 	holders="$holders $load"
 	exec 3>"$dir/go"
@@ -202,9 +208,10 @@ ok "a screen: below 80 columns" narrow
 is "a screen: who is nearest to a limit" "$(sed -n '/ BY PEER/{n;p}' "$dir/out" |
 	tr -s ' ')" " 0 $hog_uid load-hog#$(said hog_peer) $(said hog_pid) objects $(said sent) $(said sent) 100%"
 is "a screen: what is left out is counted" \
-	"$(sed -n 's/^ *and \([0-9]*\) more$/\1/p' "$dir/out")" \
+	"$(awk '/^ *and [0-9]* more$/ { n += $2 - 1 } END { print n }' \
+	   "$dir/out")" \
 	$(($(traces | wc -l) + 3 - $(wc -l <"$dir/out") + \
-	   $(grep -c '^user' $accounts)))
+	   $(grep -c '^\(user\|quota\)' $accounts)))
 bus1-trace acct -n 0 >"$dir/out"
 is "-n 0: every row" "$(grep -c '% *$' "$dir/out")" "$(traces | wc -l)"
 
@@ -272,10 +279,10 @@ is "text: status 0" $? 0
 mv "$dir/text" "$dir/out"
 ok "text: below 80 columns" narrow
 ok "text: the title" grep -q \
-	'^[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]\{6\} interval 1, [0-9.]* s: [0-9]* charges, 0 given back, [1-9][0-9]* refused$' \
+	'^[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]\{6\} interval 1, [0-9.]* s: [0-9]* charges, 0 back, [1-9][0-9]* refused$' \
 	"$dir/out"
 is "text: who was refused most" \
-	"$(sed -n '/^REFUSED/{n;p}' "$dir/out" | tr -s ' ')" \
+	"$(sed -n '/^ *REFUSED/{n;p}' "$dir/out" | tr -s ' ')" \
 	" $(said refused) 0 $hog_uid a?b\"\\#$(said hog_peer) $(said hog_pid) send peer $(said sent)+1>$(said sent)o"
 is "text: no control characters" "$(tr -d '\n -~' <"$dir/out" | wc -c)" 0
 ok "text: the sum is printed" grep -q \
@@ -313,6 +320,11 @@ is "a full map: status 3" $status 3
 ok "a full map: counted" test "$(total map_full)" -gt 0
 ok "a full map: the identity holds" identity
 is "a full map: the summary has it" "$(member summary lost)" "$(total map_full)"
+is "a full map: not by what is refused" "$(one count map_full acct_reject)" 0
+is "a full map: the others are counted together" \
+	"$(lines refusal '"peer":0,.*"limit":[0-9]*}')" 1
+is "a full map: all that were refused" "$(member refusal count |
+	awk '{ n += $1 } END { print n }')" $(($(said refused) + $(said too_big)))
 is "a full map: the interval has it" "$(member interval uncounted)" \
 	"$(total map_full)"
 hog_kill
@@ -326,8 +338,53 @@ wait $acct
 is "a full map: status 3, as text" $? 3
 ok "a full map: it says so" grep -q '^LOST: at least [1-9]' "$dir/out"
 ok "a full map: the title says so" grep -q \
-	'at least: [1-9][0-9]* more found the map full$' "$dir/out"
+	'^At least: [1-9][0-9]* more events found a map full\.$' "$dir/out"
+ok "a full map: the others have a row" grep -q \
+	'^ *[0-9]* *0 *[0-9]* others  *- send ' "$dir/out"
 hog_kill
+
+# Maxima and users as they may be, in 80 columns; then one user by many peers
+echo 1048576 >$parameters/max_objects
+echo 1073741824 >$parameters/max_bytes
+flooder many 100001 1 1048576
+bus1-trace acct 1000 >"$dir/text" 3>&- &
+acct=$!
+bus1-trace monitor >"$dir/mon" 3>&- &
+monitor=$!
+until_true counting $acct
+until_true test -s "$dir/mon"
+hog_go
+kill -INT $acct $monitor
+wait $acct
+wait $monitor
+for how in text mon; do
+	mv "$dir/$how" "$dir/out"
+	ok "large: below 80 columns, $how" narrow
+	ok "large: a refusal, $how" grep -q \
+		' peer [ ]*1[0-9]*M+1M>1[0-9]*MB$' "$dir/out"
+done
+hog_kill
+echo 18446744073709551615 >$parameters/max_objects
+echo 18446744073709551615 >$parameters/max_bytes
+flooder many 1666 300 1
+acct_start 0.01
+hog_go
+sleep 1
+kill -INT $acct
+sleep 1
+ok "a screen that is late: ended by a signal" test ! -e /proc/$acct/fd/1
+wait $acct
+is "a screen that is late: status 0" $? 0
+bus1-trace acct >"$dir/out"
+ok "many peers: below 80 columns" narrow
+ok "many peers: 24 lines" test "$(wc -l <"$dir/out")" -lt 24
+is "many peers: their user is named first" "$(sed -n \
+	'/ BY   PEERS/{n;p}' "$dir/out" | grep -c '^ *0 *1666 *300 *30[0-9] ')" 1
+is "many peers: before those of the owner" \
+	"$(sed -n '/ BY PEER /{n;p}' "$dir/out" | grep -c '^ *0 *1666 load-many#')" 1
+hog_kill
+echo 1024 >$parameters/max_objects
+echo 65536 >$parameters/max_bytes
 
 # monitor
 for how in tp_btf raw_tp; do
@@ -385,9 +442,9 @@ is "monitor -p: who was refused" "$(lines acct_reject)" $all
 wait $screen
 mv "$dir/text" "$dir/out"
 ok "monitor, text: below 80 columns" narrow
-is "monitor, text: refusals" "$(grep -c "reject   load-hog#$(said hog_peer)  *! send uid $hog_uid at 0 peer level $(said sent)+1>$(said sent)o\$" "$dir/out")" \
+is "monitor, text: refusals" "$(grep -c "reject   load-hog#$(said hog_peer)  *! send uid $hog_uid at 0 peer $(said sent)+1>$(said sent)o\$" "$dir/out")" \
 	"$(said refused)"
-is "monitor, text: what failed" "$(grep -c "fail     load-hog#$(said hog_peer)  *! send EDQUOT: uid 0 user level $(said early)+$(said huge)>[0-9]*B\$" "$dir/out")" \
+is "monitor, text: what failed" "$(grep -c "fail     load-hog#$(said hog_peer)  *! send EDQUOT: uid 0 user $(said early)+$(said huge)>[0-9]*B\$" "$dir/out")" \
 	"$(said too_big)"
 is "monitor, text: what went on" "$(grep -c 'discard .* quota$' "$dir/out")" 1
 is "tracefs has the words" "$(grep -c "acct_reject: owner=0 claimant=$hog_uid peer=$(said hog_peer) resource=objects amount=1 .* level=peer op=send limit=$(said sent) " \
@@ -397,14 +454,23 @@ hog_kill
 # A peer that may not be opened
 echo 1 >$parameters/max_objects
 acct_start 1000
-trace-load open
+trace-load open 20000
 is "open: refused" $? 0
 acct_end INT
-is "open: said so" "$(lines refusal \
-	'"owner":0,"claimant":0,.*"op":"open","count":1,')" 1
+is "open: said so, however often" "$(lines refusal \
+	'"owner":0,"claimant":0,"peer":0,.*"op":"open","count":20000,')" 1
+is "open: in one record" "$(lines refusal)" 1
+is "open: nothing lost" "$(total map_full)" 0
+bus1-trace acct -d 1 >"$dir/out" &
+acct=$!
+until_true counting $acct
+trace-load open
+wait $acct
+ok "open: it has no peer" grep -q \
+	'^  *1  *0  *0 trace-load  *[0-9]* open  *[a-z]*  *0+1>0o$' "$dir/out"
 
 for wrong in '-p 0' '-u x' '--peer 0' '-d 0' '-n x' '--entries 0' \
-	     '--entries 1048577' '0' '1 0' 'x' '1 1 1' '--nonsense'; do
+	     '--entries 1048577' '0' '0.009' '1 0' 'x' '1 1 1' '--nonsense'; do
 	bus1-trace acct $wrong >"$dir/out" 2>&1
 	is "\"$wrong\" is a usage error" $? 2
 done

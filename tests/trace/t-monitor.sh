@@ -155,8 +155,8 @@ monitor_end INT
 is "text: status 0" $status 0
 is "text: every receipt" "$(grep -c ' recv  ' "$dir/out")" "$(said msg_recv)"
 is "text: every failure" "$(grep -c ' ! ' "$dir/out")" "$(said op_fail)"
-ok "text: names" grep -q 'send *load-client#[0-9]* *> load-server#' "$dir/out"
-ok "text: a multicast says how many" grep -q 'load-serv[a-z]*#[0-9]* +1' "$dir/out"
+ok "text: names" grep -q 'send *load-cl[a-z]*#[0-9]* *> load-se[a-z]*#' "$dir/out"
+ok "text: a multicast says how many" grep -q 'load-s[a-z]*#[0-9]* +1' "$dir/out"
 ok "text: rows below 80 columns" narrow
 is "text: no colour in a file" "$(grep -c "$(printf '\033')" "$dir/out")" 0
 ok "text: the sum is printed" grep -q \

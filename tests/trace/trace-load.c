@@ -11,7 +11,10 @@
  *   trace-load hog [NAME]  a process called NAME of another user claims from a
  *                       service what it can, and more; the end of its standard
  *                       input lets it begin, and it stays until it is killed
- *   trace-load open     a peer that must be refused for want of quota
+ *   trace-load many UID N BYTES  N peers of that user send BYTES to a service,
+ *                       the last until it is refused if that is more than one;
+ *                       it begins and stays as the above
+ *   trace-load open [N] a peer, N times, that must be refused for want of quota
  *   trace-load files N  N descriptors that are no peers, until it is killed
  *
  * A client process with one peer sends to a server process with two. They take
@@ -52,6 +55,7 @@ enum {
 	TOO_MANY = 97,
 	TOO_BIG = 3,
 	HUGE = 60000,
+	MOST = 1 << 20,
 };
 
 static int to_server[2], to_client[2], to_friend[2];
@@ -112,7 +116,7 @@ static uint64_t give(int from, int to)
 static int send_flags(int fd, const uint64_t *handles, int n, int bytes,
 		      int create, uint64_t flags)
 {
-	static char data[HUGE];
+	static char data[MOST];
 	struct bus1_transfer carried = { BUS1_TRANSFER_FLAG_CREATE,
 					 BUS1_INVALID };
 	struct iovec vec = { data, bytes };
@@ -484,6 +488,37 @@ static void hog(const char *name)
 	pause();
 }
 
+static void many(int uid, int n, int bytes)
+{
+	int service = peer_open(), fd = -1;
+	uint64_t handle = 0;
+	char c;
+
+	prctl(PR_SET_NAME, "load-service");
+	if (n < 1 || bytes > MOST)
+		die("arguments");
+	printf("ready=1\n");
+	fflush(stdout);
+	while (read(0, &c, 1) > 0)
+		;
+	if (!fork()) {
+		become(uid, "load-many");
+		while (n--) {
+			fd = peer_open();
+			handle = give(service, fd);
+			must(send_to(fd, &handle, 1, bytes, 0), "SEND");
+		}
+		while (bytes > 1 && !send_to(fd, &handle, 1, bytes, 0))
+			;
+		put(to_server, 0);
+		pause();
+	}
+	get(to_server);
+	printf("flooded=1\n");
+	fflush(stdout);
+	pause();
+}
+
 static void files(int n)
 {
 	int fd = open("/dev/null", O_RDONLY);
@@ -514,7 +549,10 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (!strcmp(verb, "open")) {
-		must_refuse(open("/dev/bus1", O_RDWR) < 0);
+		int n = argc > 2 ? atoi(argv[2]) : 1;
+
+		while (n--)
+			must_refuse(open("/dev/bus1", O_RDWR) < 0);
 		return 0;
 	}
 	if (!strcmp(verb, "hold")) {
@@ -525,6 +563,10 @@ int main(int argc, char **argv)
 		die("pipe");
 	if (!strcmp(verb, "hog")) {
 		hog(argc > 2 ? argv[2] : "load-hog");
+		return 0;
+	}
+	if (!strcmp(verb, "many") && argc == 5) {
+		many(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
 		return 0;
 	}
 	child = fork();

@@ -11,6 +11,8 @@
 #include <string.h>
 #include "acct.h"
 
+/* Of an account, what is next to nothing, though more may not be had */
+#define TRIFLE 256
 #define ACCOUNTS "/sys/kernel/debug/bus1/accounts"
 
 static uint64_t value(const char *line, const char *prefix, int resource)
@@ -63,7 +65,9 @@ struct claim *accounts_add_claim(struct accounts *a)
 
 static void add_quota(struct accounts *a, const char *line)
 {
+	const struct account *account = &a->accounts[a->n_accounts - 1];
 	struct quota *quota;
+	unsigned int share;
 	int i;
 
 	a->quotas = grow(a->quotas, a->n_quotas, sizeof(*a->quotas));
@@ -75,12 +79,16 @@ static void add_quota(struct accounts *a, const char *line)
 		quota->held[i] = value(line, "", i);
 		quota->left[i] = value(line, "left_", i);
 		quota->peers[i] = value(line, "peers_", i);
+		share = acct_share(quota->held[i], account->max[i]);
+		if (share > quota->share)
+			quota->share = share;
 	}
 }
 
 static void add_trace(struct accounts *a, const char *line)
 {
 	size_t account = a->n_accounts - 1, quota = a->n_quotas - 1;
+	const struct account *user = &a->accounts[account];
 	struct claim *claim;
 	uint64_t held;
 	int i;
@@ -95,8 +103,9 @@ static void add_trace(struct accounts *a, const char *line)
 		claim->key.peer = object_value(line, "peer");
 		claim->key.resource = i;
 		claim->held = held;
-		claim->limit = limit(&a->accounts[account], &a->quotas[quota],
-				     i, held);
+		claim->limit = limit(user, &a->quotas[quota], i, held);
+		if (held >= user->max[i] / TRIFLE)
+			claim->near = acct_share(held, claim->limit);
 		claim->account = account;
 		claim->quota = quota;
 		claim->has_limit = true;
@@ -136,7 +145,7 @@ int accounts_read(struct accounts *a)
 			a->time = object_value(line, "time");
 		} else if (!strncmp(line, "user ", 5)) {
 			add_account(a, line);
-		} else if (!strncmp(line, "quota ", 6)) {
+		} else if (!strncmp(line, "quota ", 6) && a->n_accounts) {
 			add_quota(a, line);
 		} else if (!strncmp(line, "trace ", 6) && a->n_quotas &&
 			   a->n_accounts) {

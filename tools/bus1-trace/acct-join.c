@@ -36,11 +36,47 @@ static void learn_flow(const struct bus1_flow_key *key,
 		set_name(key->peer, flow->pid, flow->comm);
 }
 
+static int compare(uint64_t x, uint64_t y)
+{
+	return (x > y) - (x < y);
+}
+
+int acct_by_flow_key(const struct bus1_flow_key *x,
+		     const struct bus1_flow_key *y)
+{
+	int order = compare(x->owner, y->owner);
+
+	if (!order)
+		order = compare(x->claimant, y->claimant);
+	if (!order)
+		order = compare(x->peer, y->peer);
+	return order ? order : compare(x->resource, y->resource);
+}
+
+int acct_by_refusal_key(const void *a, const void *b)
+{
+	const struct bus1_refusal_key *x = &((const struct refusal *)a)->key;
+	const struct bus1_refusal_key *y = &((const struct refusal *)b)->key;
+	int order = compare(x->owner, y->owner);
+
+	if (!order)
+		order = compare(x->claimant, y->claimant);
+	if (!order)
+		order = compare(x->peer, y->peer);
+	if (!order)
+		order = compare(x->resource, y->resource);
+	if (!order)
+		order = compare(x->level, y->level);
+	if (!order)
+		order = compare(x->op, y->op);
+	return order ? order : compare(x->pid, y->pid);
+}
+
 static int by_key(const void *a, const void *b)
 {
 	const struct claim *x = a, *y = b;
 
-	return memcmp(&x->key, &y->key, sizeof(x->key));
+	return acct_by_flow_key(&x->key, &y->key);
 }
 
 static void sort_by_key(struct acct_view *view)
@@ -74,7 +110,7 @@ static void join_flows(struct acct_view *view, size_t known,
 			claim = accounts_add_claim(&view->now);
 			claim->key = *key;
 			/* the accounts were read later */
-			claim->held = view->has_accounts ? 0 : flow->held;
+			claim->held = view->error ? flow->held : 0;
 		}
 		claim->flow = *flow;
 		view->count[ACCT_CHARGE] += flow->charges;
@@ -86,6 +122,7 @@ static void join_flows(struct acct_view *view, size_t known,
 static void join_refusals(struct acct_view *view, const struct sums *sums)
 {
 	struct claim *claim;
+	struct peer *peer;
 	uint32_t i;
 
 	view->n_refusals = sums->n_refusals;
@@ -99,7 +136,10 @@ static void join_refusals(struct acct_view *view, const struct sums *sums)
 
 		refusal->key = sums->refusal_keys[i];
 		refusal->sum = sums->refusals[i];
-		peers_get(refusal->key.peer)->is_of_pid = true;
+		/* there is none where nobody could open it, nor of others */
+		peer = peers_find(refusal->key.peer);
+		if (peer)
+			peer->is_of_pid = true;
 		view->count[ACCT_REJECT] += refusal->sum.count;
 		claim = find(view, view->now.n_claims,
 			     &(struct bus1_flow_key){
@@ -110,7 +150,7 @@ static void join_refusals(struct acct_view *view, const struct sums *sums)
 			     });
 		if (claim)
 			claim->refused += refusal->sum.count;
-		if (refusal->key.op == BUS1_OP_SEND)
+		if (refusal->key.op == BUS1_OP_SEND && refusal->key.peer)
 			set_name(refusal->key.peer, refusal->key.pid,
 				 refusal->sum.comm);
 	}
@@ -127,7 +167,7 @@ void acct_join(struct acct_view *view, const struct sums *sums)
 }
 
 /* Peers have ended whose last claim from their own user is gone: themselves. */
-void acct_bury(const struct sums *sums)
+void acct_bury(const struct sums *sums, void (*forgotten)(uint64_t id))
 {
 	uint32_t i;
 
@@ -136,7 +176,7 @@ void acct_bury(const struct sums *sums)
 
 		if (key->owner == key->claimant && !sums->flows[i].held &&
 		    key->resource == BUS1_RESOURCE_OBJECTS)
-			peers_bury(key->peer, NULL);
+			peers_bury(key->peer, forgotten);
 	}
 }
 
@@ -152,12 +192,60 @@ static bool wanted(const struct probe_options *options,
 	       (!options->pid || (peer && peer->is_of_pid));
 }
 
+static int by_uid(const void *a, const void *b)
+{
+	const struct account *x = a, *y = b;
+
+	return compare(x->uid, y->uid);
+}
+
+static int by_users(const void *a, const void *b)
+{
+	const struct quota *x = a, *y = b;
+	int order = compare(x->owner, y->owner);
+
+	return order ? order : compare(x->claimant, y->claimant);
+}
+
+/* Adds to accounts and quotas what of them was refused. */
+static void add_refused(struct acct_view *view)
+{
+	struct accounts *now = &view->now;
+	size_t i;
+
+	if (!now->n_accounts || !now->n_quotas)
+		return;
+	qsort(now->accounts, now->n_accounts, sizeof(*now->accounts), by_uid);
+	qsort(now->quotas, now->n_quotas, sizeof(*now->quotas), by_users);
+	for (i = 0; i < view->n_refusals; i++) {
+		const struct refusal *r = &view->refusals[i];
+		struct account account = { .uid = r->key.owner }, *a;
+		struct quota quota = {
+			.owner = r->key.owner,
+			.claimant = r->key.claimant,
+		}, *q;
+
+		a = bsearch(&account, now->accounts, now->n_accounts,
+			    sizeof(account), by_uid);
+		if (a) {
+			a->refused += r->sum.count;
+			a->wanted = true;
+		}
+		q = bsearch(&quota, now->quotas, now->n_quotas, sizeof(quota),
+			    by_users);
+		if (q) {
+			q->refused += r->sum.count;
+			q->wanted = true;
+		}
+	}
+}
+
 /* What the filters refuse goes; an account stays with what passes of it. */
 void acct_filter(struct acct_view *view, const struct probe_options *options)
 {
 	bool all = !options->pid && !options->peer && !options->has_uid;
 	struct accounts *now = &view->now;
-	size_t i, j, n = 0;
+	size_t i, n = 0;
 
 	for (i = 0; i < now->n_accounts; i++)
 		now->accounts[i].wanted = all;
@@ -175,49 +263,36 @@ void acct_filter(struct acct_view *view, const struct probe_options *options)
 		now->claims[n++] = *claim;
 	}
 	now->n_claims = n;
-	for (i = 0; i < view->n_refusals; i++) {
-		for (j = 0; j < now->n_accounts; j++) {
-			struct account *a = &now->accounts[j];
-
-			if (a->uid != view->refusals[i].key.owner)
-				continue;
-			a->refused += view->refusals[i].sum.count;
-			a->wanted = true;
-		}
-	}
-}
-
-static int by_refusal_key(const void *a, const void *b)
-{
-	const struct refusal *x = a, *y = b;
-
-	return memcmp(&x->key, &y->key, sizeof(x->key));
+	add_refused(view); /* moves what claims point to */
 }
 
 /* Adds the refusals of an interval. */
 void acct_total(const struct acct_view *view, struct acct_total *total)
 {
-	size_t i, n = 0;
+	size_t i, known = total->n;
 
 	if (!view->n_refusals)
 		return;
 	for (i = 0; i < view->n_refusals; i++) {
+		struct refusal refusal = view->refusals[i], *old = NULL;
+
+		if (known)
+			old = bsearch(&refusal, total->refusals, known,
+				      sizeof(refusal), acct_by_refusal_key);
+		if (old) {
+			refusal.sum.count += old->sum.count;
+			*old = refusal;
+			continue;
+		}
 		total->refusals = grow(total->refusals, total->n,
 				       sizeof(*total->refusals));
-		total->refusals[total->n++] = view->refusals[i];
+		total->refusals[total->n++] = refusal;
 	}
-	qsort(total->refusals, total->n, sizeof(*total->refusals), by_refusal_key);
-	for (i = 1; i < total->n; i++) {
-		if (by_refusal_key(&total->refusals[n], &total->refusals[i])) {
-			total->refusals[++n] = total->refusals[i];
-		} else {
-			total->refusals[i].sum.count += total->refusals[n].sum.count;
-			total->refusals[n] = total->refusals[i];
-		}
-	}
-	total->n = n + 1;
-	qsort(total->refusals, total->n, sizeof(*total->refusals),
-	      acct_by_count);
-	if (total->n > TOTAL_MAX)
+	if (total->n > TOTAL_MAX) {
+		qsort(total->refusals, total->n, sizeof(*total->refusals),
+		      acct_by_count);
 		total->n = TOTAL_MAX;
+	}
+	qsort(total->refusals, total->n, sizeof(*total->refusals),
+	      acct_by_refusal_key);
 }

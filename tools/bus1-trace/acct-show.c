@@ -2,10 +2,10 @@
 /*
  * DOC: acct-show
  *
- * First the accounts, those in which a claim was refused before others; then who
- * has claimed from them: who was refused, and then who is nearest to what he may
- * hold; then what was refused. On a screen of 24 lines each of the three has its
- * share.
+ * First the accounts, those in which a claim was refused before others; then
+ * the users who have claimed from them, which names who does so by many peers;
+ * then the peers: who was refused, and then who is nearest to what he may hold;
+ * then what was refused. On a screen of 24 lines each of the four has its share.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,11 +14,11 @@
 
 #define NAME 15
 /* Of a screen: heads and what says that there is more; most rows of a table */
-#define LINES_FIXED 9
+#define LINES_FIXED 12
 #define ROWS_FEW 4
+#define N_TABLES 4
 
-/* In percent, rounded down: who is at his limit has 100. */
-static unsigned int share(uint64_t part, uint64_t whole)
+unsigned int acct_share(uint64_t part, uint64_t whole)
 {
 	return whole ? (unsigned int)(part * 100.0 / whole) : 0;
 }
@@ -29,7 +29,7 @@ static unsigned int account_share(const struct account *a)
 	int i;
 
 	for (i = 0; i < N_RESOURCES; i++) {
-		s = share(a->max[i] - a->left[i], a->max[i]);
+		s = acct_share(a->max[i] - a->left[i], a->max[i]);
 		most = s > most ? s : most;
 	}
 	return most;
@@ -38,6 +38,13 @@ static unsigned int account_share(const struct account *a)
 static int more_first(uint64_t x, uint64_t y)
 {
 	return (x < y) - (x > y);
+}
+
+/* What others claim is what starves an owner. */
+static int foreign_first(uint32_t owner_x, uint32_t claimant_x,
+			 uint32_t owner_y, uint32_t claimant_y)
+{
+	return more_first(owner_x != claimant_x, owner_y != claimant_y);
 }
 
 static int account_order(const void *a, const void *b)
@@ -50,6 +57,27 @@ static int account_order(const void *a, const void *b)
 	return order ? order : -more_first(x->uid, y->uid);
 }
 
+static uint64_t quota_peers(const struct quota *q)
+{
+	return q->peers[0] > q->peers[1] ? q->peers[0] : q->peers[1];
+}
+
+static int quota_order(const void *a, const void *b)
+{
+	const struct quota *x = a, *y = b;
+	int order = foreign_first(x->owner, x->claimant, y->owner,
+				  y->claimant);
+	int i;
+
+	if (!order)
+		order = more_first(x->share, y->share);
+	for (i = 0; !order && i < N_RESOURCES; i++)
+		order = more_first(x->held[i], y->held[i]);
+	if (!order)
+		order = -more_first(x->owner, y->owner);
+	return order ? order : -more_first(x->claimant, y->claimant);
+}
+
 static int claim_order(const void *a, const void *b)
 {
 	const struct claim *x = a, *y = b;
@@ -58,13 +86,15 @@ static int claim_order(const void *a, const void *b)
 	if (!order)
 		order = more_first(x->has_limit, y->has_limit);
 	if (!order)
-		order = more_first(share(x->held, x->limit),
-				   share(y->held, y->limit));
+		order = foreign_first(x->key.owner, x->key.claimant,
+				      y->key.owner, y->key.claimant);
+	if (!order)
+		order = more_first(x->near, y->near);
 	if (!order)
 		order = more_first(x->held, y->held);
 	if (!order)
 		order = more_first(x->flow.charged, y->flow.charged);
-	return order ? order : memcmp(&x->key, &y->key, sizeof(x->key));
+	return order ? order : acct_by_flow_key(&x->key, &y->key);
 }
 
 int acct_by_count(const void *a, const void *b)
@@ -72,7 +102,7 @@ int acct_by_count(const void *a, const void *b)
 	const struct refusal *x = a, *y = b;
 	int order = more_first(x->sum.count, y->sum.count);
 
-	return order ? order : memcmp(&x->key, &y->key, sizeof(x->key));
+	return order ? order : acct_by_refusal_key(x, y);
 }
 
 void acct_sort(struct acct_view *view)
@@ -82,6 +112,9 @@ void acct_sort(struct acct_view *view)
 	if (now->n_accounts)
 		qsort(now->accounts, now->n_accounts, sizeof(*now->accounts),
 		      account_order);
+	if (now->n_quotas)
+		qsort(now->quotas, now->n_quotas, sizeof(*now->quotas),
+		      quota_order);
 	if (now->n_claims)
 		qsort(now->claims, now->n_claims, sizeof(*now->claims),
 		      claim_order);
@@ -112,6 +145,14 @@ static void print_more(size_t shown, size_t all)
 		printf("%5s and %zu more\n", "", all - shown);
 }
 
+static void print_short(uint64_t n)
+{
+	char buf[AMOUNT_SIZE];
+
+	format_amount(buf, n);
+	fputs(buf, stdout);
+}
+
 static void print_account(const struct account *a, bool refused)
 {
 	uint64_t users = 0;
@@ -121,14 +162,15 @@ static void print_account(const struct account *a, bool refused)
 	for (i = 0; i < N_RESOURCES; i++) {
 		uint64_t used = a->max[i] - a->left[i];
 
-		printf(" %10" PRIu64 " %10" PRIu64 " %3u%%", used, a->max[i],
-		       share(used, a->max[i]));
+		print_amount(used);
+		print_amount(a->max[i]);
+		printf(" %3u%%", acct_share(used, a->max[i]));
 		if (a->foreign[i] > users)
 			users = a->foreign[i];
 	}
 	printf(" %6" PRIu64, users);
 	if (refused)
-		printf(" %7" PRIu64, a->refused);
+		print_amount(a->refused);
 	putchar('\n');
 }
 
@@ -137,7 +179,7 @@ static void print_accounts(const struct acct_view *view, size_t max)
 	const struct accounts *now = &view->now;
 	size_t i, shown = 0, all = 0;
 
-	printf("%5s %10s %10s %4s %10s %10s %4s %6s%s\n", "OWNER", "OBJECTS",
+	printf("%5s %7s %7s %4s %7s %7s %4s %6s%s\n", "OWNER", "OBJECTS",
 	       "MAX", "USED", "BYTES", "MAX", "USED", "OTHERS",
 	       view->number ? " REFUSED" : "");
 	for (i = 0; i < now->n_accounts; i++) {
@@ -151,23 +193,60 @@ static void print_accounts(const struct acct_view *view, size_t max)
 	print_more(shown, all);
 }
 
+static void print_quotas(const struct acct_view *view, size_t max)
+{
+	const struct accounts *now = &view->now;
+	size_t i, shown = 0, all = 0;
+
+	printf("%5s %5s %7s %7s %7s%s\n", "OWNER", "BY", "PEERS", "OBJECTS",
+	       "BYTES", view->number ? " REFUSED" : "");
+	for (i = 0; i < now->n_quotas; i++) {
+		const struct quota *q = &now->quotas[i];
+
+		if (!q->wanted || all++ >= max)
+			continue;
+		shown++;
+		printf("%5u %5u", q->owner, q->claimant);
+		print_amount(quota_peers(q));
+		print_amount(q->held[BUS1_RESOURCE_OBJECTS]);
+		print_amount(q->held[BUS1_RESOURCE_BYTES]);
+		if (view->number)
+			print_amount(q->refused);
+		putchar('\n');
+	}
+	print_more(shown, all);
+}
+
+/* Long numbers take their room from the name. */
+static void print_who(uint32_t owner, uint32_t claimant, const char *comm,
+		      uint64_t peer, uint32_t pid)
+{
+	char number[16] = "-";
+	int width = NAME;
+
+	if (pid)
+		snprintf(number, sizeof(number), "%u", pid);
+	width -= printf("%5u %5u ", owner, claimant) - 12;
+	width -= strlen(number) > 6 ? (int)strlen(number) - 6 : 0;
+	print_peer(comm, peer, width);
+	printf(" %6s", number);
+}
+
 static void print_claim(const struct claim *claim, bool flow)
 {
 	const struct peer *peer = peers_find(claim->key.peer);
 	const char *what = symbol_resource(claim->key.resource);
 
-	printf("%5u %5u ", claim->key.owner, claim->key.claimant);
-	print_peer(peer && peer->has_name ? peer->comm : "?", claim->key.peer,
-		   NAME);
-	if (peer && peer->has_name)
-		printf(" %6u", peer->pid);
-	else
-		printf(" %6s", "-");
+	if (peer && !peer->has_name)
+		peer = NULL;
+	print_who(claim->key.owner, claim->key.claimant,
+		  peer ? peer->comm : "?", claim->key.peer,
+		  peer ? peer->pid : 0);
 	printf(" %-7s", what ? what : "?");
 	print_amount(claim->held);
 	if (claim->has_limit) {
 		print_amount(claim->limit);
-		printf(" %3u%%", share(claim->held, claim->limit));
+		printf(" %3u%%", acct_share(claim->held, claim->limit));
 	} else {
 		printf(" %7s %4s", "-", "-");
 	}
@@ -206,19 +285,26 @@ void acct_text_refusals(const struct refusal *refusals, size_t n, size_t max)
 
 	if (!n)
 		return;
-	printf("%7s %5s %5s %-*s %6s %-8s %-5s %s\n", "REFUSED", "OWNER", "BY",
+	printf("%8s %5s %5s %-*s %6s %-8s %-5s %s\n", "REFUSED", "OWNER", "BY",
 	       NAME, "PEER", "PID", "CALL", "LEVEL", "HELD+ASKED>MAY");
 	for (i = 0; i < n && i < max; i++) {
 		const struct bus1_refusal_key *k = &refusals[i].key;
 		const struct bus1_refusal *r = &refusals[i].sum;
 
-		printf("%7llu %5u %5u ", r->count, k->owner, k->claimant);
-		print_peer(r->comm, k->peer, NAME);
-		printf(" %6u %-8s %-5s %llu+%llu>%llu%s\n", k->pid,
+		print_amount(r->count);
+		putchar(' ');
+		print_who(k->owner, k->claimant, k->pid ? r->comm : "others",
+			  k->peer, k->pid);
+		printf(" %-8s %-5s ",
 		       or_number(symbol_op(k->op), k->op, op, sizeof(op)),
 		       or_number(symbol_level(k->level), k->level, level,
-				 sizeof(level)),
-		       r->held, r->amount, r->limit,
+				 sizeof(level)));
+		print_short(r->held);
+		putchar('+');
+		print_short(r->amount);
+		putchar('>');
+		print_short(r->limit);
+		printf("%s\n",
 		       k->resource == BUS1_RESOURCE_OBJECTS ? "o" :
 		       k->resource == BUS1_RESOURCE_BYTES   ? "B" :
 							      "");
@@ -230,38 +316,47 @@ static void print_title(const struct acct_view *view)
 {
 	if (view->timestamps)
 		print_time(view->now.time);
-	printf("interval %" PRIu64 ", %.1f s: %" PRIu64 " charges, %" PRIu64
-	       " given back, %" PRIu64 " refused",
-	       view->number, (view->now.time - view->start) / 1e9,
-	       view->count[ACCT_CHARGE], view->count[ACCT_DISCHARGE],
-	       view->count[ACCT_REJECT]);
+	printf("interval %" PRIu64 ", %.1f s: ", view->number,
+	       (view->now.time - view->start) / 1e9);
+	print_short(view->count[ACCT_CHARGE]);
+	printf(" charges, ");
+	print_short(view->count[ACCT_DISCHARGE]);
+	printf(" back, ");
+	print_short(view->count[ACCT_REJECT]);
+	printf(" refused\n");
 	if (view->uncounted)
-		printf("; at least: %" PRIu64 " more found the map full",
+		printf("At least: %" PRIu64 " more events found a map full.\n",
 		       view->uncounted);
-	putchar('\n');
+	if (view->error)
+		printf("(accounts unreadable: %s)\n", strerror(-view->error));
 }
 
 void acct_text(const struct acct_view *view)
 {
-	size_t rows = SIZE_MAX, few = SIZE_MAX, claims, i, accounts = 0;
+	size_t few = SIZE_MAX, claims = SIZE_MAX, i, accounts = 0, quotas = 0;
 
-	if (view->lines) {
-		rows = view->lines > LINES_FIXED + 3 ?
-			       view->lines - LINES_FIXED :
-			       3;
-		few = rows / 3 < ROWS_FEW ? rows / 3 : ROWS_FEW;
-	}
 	for (i = 0; i < view->now.n_accounts; i++)
 		accounts += view->now.accounts[i].wanted;
-	claims = rows;
-	if (view->lines)
+	for (i = 0; i < view->now.n_quotas; i++)
+		quotas += view->now.quotas[i].wanted;
+	if (view->lines) {
+		claims = view->lines < LINES_FIXED + N_TABLES ?
+				 N_TABLES :
+				 view->lines - LINES_FIXED;
+		few = claims / N_TABLES;
+		if (few > ROWS_FEW)
+			few = ROWS_FEW;
 		claims -= (accounts < few ? accounts : few) +
+			  (quotas < few ? quotas : few) +
 			  (view->n_refusals < few ? view->n_refusals : few);
+	}
 
 	if (view->number)
 		print_title(view);
-	if (view->has_accounts)
+	if (!view->error) {
 		print_accounts(view, few);
+		print_quotas(view, few);
+	}
 	print_claims(view, claims);
 	acct_text_refusals(view->refusals, view->n_refusals, few);
 }
@@ -298,7 +393,7 @@ static void json_account(const struct account *a, bool refused)
 	printf("}\n");
 }
 
-static void json_quota(const struct quota *q)
+static void json_quota(const struct quota *q, bool refused)
 {
 	int i;
 
@@ -311,6 +406,8 @@ static void json_quota(const struct quota *q)
 		       ",\"peers_%s\":%" PRIu64,
 		       what, q->held[i], what, q->left[i], what, q->peers[i]);
 	}
+	if (refused)
+		printf(",\"refused\":%" PRIu64, q->refused);
 	printf("}\n");
 }
 
@@ -347,7 +444,8 @@ static void json_refusal(const struct refusal *refusal)
 	json_symbol("op", symbol_op(k->op), k->op);
 	printf(",\"count\":%llu,\"amount\":%llu,\"held\":%llu,\"limit\":%llu",
 	       r->count, r->amount, r->held, r->limit);
-	json_name(k->pid, r->comm);
+	if (k->pid)
+		json_name(k->pid, r->comm);
 	printf("}\n");
 }
 
@@ -363,7 +461,7 @@ void acct_json(const struct acct_view *view)
 		       ",\"discharges\":%" PRIu64 ",\"refusals\":%" PRIu64
 		       ",\"uncounted\":%" PRIu64 "}\n",
 		       view->number, view->start, now->time,
-		       view->has_accounts ? "true" : "false",
+		       view->error ? "false" : "true",
 		       view->count[ACCT_CHARGE], view->count[ACCT_DISCHARGE],
 		       view->count[ACCT_REJECT], view->uncounted);
 	else
@@ -376,7 +474,7 @@ void acct_json(const struct acct_view *view)
 			json_account(&now->accounts[i], view->number);
 	for (i = 0; i < now->n_quotas; i++)
 		if (now->quotas[i].wanted)
-			json_quota(&now->quotas[i]);
+			json_quota(&now->quotas[i], view->number);
 	for (i = 0; i < now->n_claims; i++)
 		json_claim(&now->claims[i], view->number);
 	for (i = 0; i < view->n_refusals; i++)

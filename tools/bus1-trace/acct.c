@@ -6,6 +6,7 @@
  * were refused. How things are now comes from debugfs; what happens in an
  * interval is added up in the kernel.
  */
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <getopt.h>
@@ -20,6 +21,8 @@
 #include "acct.h"
 
 #define LINES 24
+/* A shorter interval would be over before a screen is written. */
+#define INTERVAL_MIN 0.01
 
 static struct {
 	struct probe_options probes;
@@ -30,6 +33,13 @@ static struct {
 
 static struct acct_total total;
 static uint64_t shown[ACCT_MAX];
+static int matches_fd = -1;
+
+/* A peer of which nothing is known any more needs no match either. */
+static void forget_match(uint64_t id)
+{
+	bpf_map_delete_elem(matches_fd, &id);
+}
 
 static void show(struct acct_view *view)
 {
@@ -67,7 +77,7 @@ static bool show_interval(struct summer *summer, uint64_t number,
 		return false;
 	}
 	*start = now_ns();
-	view.has_accounts = !accounts_read(&view.now);
+	view.error = accounts_read(&view.now);
 	view.now.time = *start;
 	view.uncounted = sums->map_full - map_full;
 	map_full = sums->map_full;
@@ -78,7 +88,7 @@ static bool show_interval(struct summer *summer, uint64_t number,
 	for (i = 0; i < ACCT_MAX; i++)
 		shown[i] += view.count[i];
 	acct_total(&view, &total);
-	acct_bury(sums);
+	acct_bury(sums, matches_fd < 0 ? NULL : forget_match);
 	view_free(&view);
 	return true;
 }
@@ -94,6 +104,8 @@ static int report(struct summer *summer, uint64_t intervals, double seconds)
 	loss.lost = loss.missed;
 	summer_counts(summer, counts);
 	if (!options.json && intervals > 1 && total.n) {
+		qsort(total.refusals, total.n, sizeof(*total.refusals),
+		      acct_by_count);
 		printf("\nOf all %" PRIu64 " intervals:\n", intervals);
 		acct_text_refusals(total.refusals, total.n,
 				   options.lines ? options.lines / 2 : SIZE_MAX);
@@ -139,7 +151,7 @@ static struct summer *attach(bool *raw)
 
 static int run_snapshot(void)
 {
-	struct acct_view view = { .has_accounts = true };
+	struct acct_view view = { 0 };
 	int error = accounts_read(&view.now);
 
 	if (error) {
@@ -155,17 +167,19 @@ static int run_snapshot(void)
 /* True: until then; false: a signal asks to end. */
 static bool wait_until(const sigset_t *signals, uint64_t time)
 {
-	uint64_t now;
+	uint64_t now, left;
 
-	while ((now = now_ns()) < time) {
-		struct timespec left = {
-			.tv_sec = (time - now) / 1000000000,
-			.tv_nsec = (time - now) % 1000000000,
-		};
+	/* They are looked for also if it is late already. */
+	do {
+		struct timespec wait;
 
-		if (sigtimedwait(signals, NULL, &left) > 0)
+		now = now_ns();
+		left = now < time ? time - now : 0;
+		wait.tv_sec = left / 1000000000;
+		wait.tv_nsec = left % 1000000000;
+		if (sigtimedwait(signals, NULL, &wait) > 0)
 			return false;
-	}
+	} while (now < time);
 	return true;
 }
 
@@ -198,8 +212,9 @@ static int run_intervals(void)
 	summer = attach(&raw);
 	if (!summer)
 		return EXIT_ERROR;
-	peers_learn_snapshot(&options.probes,
-			     options.probes.pid ? summer_matches(summer) : -1);
+	if (options.probes.pid)
+		matches_fd = summer_matches(summer);
+	peers_learn_snapshot(&options.probes, matches_fd);
 
 	start = now_ns();
 	from = start;
@@ -240,7 +255,7 @@ static void help(void)
 	       "      --peer ID        what peer ID claims\n"
 	       "                       Of several filters, all have to fit.\n"
 	       "  -d, --duration SEC   end after SEC seconds\n"
-	       "  -n, --lines N        fit into N lines; 0 shows all\n"
+	       "  -n, --lines N        fit into N lines, 16 at least; 0 shows all\n"
 	       "  -T, --timestamp      begin each interval with the time of day\n"
 	       "      --json           one JSON object a line\n"
 	       "      --entries N      claims, and refusals, that are told apart in an\n"
@@ -265,6 +280,11 @@ static bool parse_words(int n, char **words)
 {
 	if (n > 0 && !parse_seconds(words[0], &options.interval))
 		return false;
+	if (n > 0 && options.interval < INTERVAL_MIN) {
+		complain("an interval of %s seconds is too short: at least %g",
+			 words[0], INTERVAL_MIN);
+		return false;
+	}
 	return n < 2 || (parse_number("count", words[1], UINT64_MAX,
 				      &options.count) &&
 			 options.count);

@@ -32,6 +32,8 @@ struct quota {
 	uint64_t held[N_RESOURCES];
 	uint64_t left[N_RESOURCES]; /* of that, what no peer of it holds */
 	uint64_t peers[N_RESOURCES]; /* that hold some */
+	uint64_t refused; /* meanwhile */
+	unsigned int share; /* the larger, in percent of the account */
 	bool wanted;
 };
 
@@ -40,6 +42,7 @@ struct claim {
 	struct bus1_flow_key key;
 	uint64_t held, limit;
 	size_t account, quota; /* where it stands in struct accounts */
+	unsigned int near; /* percent of the limit; 0 if it is next to nothing */
 	bool has_limit; /* else it is in no account any more; nor are these */
 	struct bus1_flow flow; /* meanwhile */
 	uint64_t refused; /* meanwhile */
@@ -90,7 +93,7 @@ uint64_t summer_missed(struct summer *summer);
 /* acct-join.c */
 struct acct_view {
 	struct accounts now;
-	bool has_accounts; /* else debugfs could not be read */
+	int error; /* why there are no accounts, or 0 */
 	struct refusal *refusals; /* the most frequent first */
 	size_t n_refusals;
 	uint64_t count[ACCT_MAX]; /* events */
@@ -100,16 +103,20 @@ struct acct_view {
 	bool timestamps;
 };
 
-/* Refusals of all intervals */
+/* Refusals of all intervals, by key */
 struct acct_total {
 	struct refusal *refusals;
 	size_t n;
 };
 
 void acct_join(struct acct_view *view, const struct sums *sums);
-void acct_bury(const struct sums *sums);
+/* @forgotten as of peers_bury() */
+void acct_bury(const struct sums *sums, void (*forgotten)(uint64_t id));
 void acct_filter(struct acct_view *view, const struct probe_options *options);
 void acct_total(const struct acct_view *view, struct acct_total *total);
+int acct_by_flow_key(const struct bus1_flow_key *x,
+		     const struct bus1_flow_key *y);
+int acct_by_refusal_key(const void *a, const void *b);
 
 /* acct-show.c */
 void acct_sort(struct acct_view *view);
@@ -117,5 +124,7 @@ void acct_text(const struct acct_view *view);
 void acct_text_refusals(const struct refusal *refusals, size_t n, size_t max);
 void acct_json(const struct acct_view *view);
 int acct_by_count(const void *a, const void *b);
+/* In percent, rounded down: who is at his limit has 100. */
+unsigned int acct_share(uint64_t part, uint64_t whole);
 
 #endif /* _BUS1_TRACE_ACCT_H */

@@ -208,8 +208,11 @@ struct text_options {
 
 bool text_color(void);
 void print_time(uint64_t ns);
-/* "comm#id", in @width columns */
+/* "comm#id", in @width columns; without "#id" where there is none */
 void print_peer(const char *comm, uint64_t id, int width);
+/* In 5 columns: from 100000 on as K, M, G, T, P, E of 1024 */
+#define AMOUNT_SIZE 16
+void format_amount(char *buf, uint64_t n);
 void text_header(const struct text_options *options);
 void text_event(const struct text_options *options, const struct item *item);
 /* At most @max characters of @s; returns how many. */

@@ -226,6 +226,8 @@ static void check_perf(void)
 
 static void check_mounts(void)
 {
+	int error;
+
 	if (access("/sys/kernel/tracing/events", F_OK) &&
 	    access("/sys/kernel/debug/tracing/events", F_OK))
 		verdict(WARN, "tracefs",
@@ -245,13 +247,15 @@ static void check_mounts(void)
 
 	if (!module_loaded())
 		return;
-	if (!access("/sys/kernel/debug/bus1/objects", R_OK) &&
-	    (!access("/sys/kernel/debug/bus1/accounts", R_OK) ||
-	     module_minor() < 1))
+	error = access("/sys/kernel/debug/bus1/objects", R_OK) ? errno : 0;
+	if (!error && module_minor() >= 1 &&
+	    access("/sys/kernel/debug/bus1/accounts", R_OK))
+		error = errno;
+	if (!error)
 		verdict(OK, "debugfs", NULL, "bus1 can be read");
 	else
 		verdict(WARN, "debugfs",
-			errno == EACCES ?
+			error == EACCES ?
 				"run as root" :
 				"mount -t debugfs debugfs /sys/kernel/debug",
 			"bus1 cannot be read: status misses peers that are in no descriptor table, acct all claims");

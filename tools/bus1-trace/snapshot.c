@@ -48,16 +48,6 @@ static struct peer_state *add_peer(struct snapshot *s, uint64_t id)
 	return peer;
 }
 
-static struct peer_state *find_peer(struct snapshot *s, uint64_t id)
-{
-	size_t i;
-
-	for (i = 0; i < s->n_peers; i++)
-		if (s->peers[i].id == id)
-			return &s->peers[i];
-	return NULL;
-}
-
 /* What follows " key=" in @line, or NULL. */
 static const char *find_value(const char *line, const char *key)
 {
@@ -123,7 +113,7 @@ static bool read_objects(struct snapshot *s)
 	return complete;
 }
 
-/* Adds process @pid, if its descriptor @fd is a peer. */
+/* Adds what descriptor @fd of process @pid shows, if it is a peer. */
 static void add_holder(struct snapshot *s, uint32_t pid, uint32_t fd)
 {
 	struct peer_state read = { 0 }, *peer;
@@ -132,7 +122,6 @@ static void add_holder(struct snapshot *s, uint32_t pid, uint32_t fd)
 	bool is_peer = false;
 	uint64_t v;
 	FILE *file;
-	size_t i;
 
 	snprintf(path, sizeof(path), "/proc/%u/fdinfo/%u", pid, fd);
 	file = fopen(path, "re");
@@ -159,18 +148,11 @@ static void add_holder(struct snapshot *s, uint32_t pid, uint32_t fd)
 	if (!is_peer)
 		return;
 
-	peer = find_peer(s, read.id);
-	if (!peer) {
-		peer = add_peer(s, read.id);
-		*peer = read;
-	}
-	for (i = 0; i < peer->n_holders; i++)
-		if (peer->holders[i].pid == pid && peer->holders[i].fd == fd)
-			return;
 	snprintf(path, sizeof(path), "/proc/%u/comm", pid);
 	read_line(path, holder.comm, sizeof(holder.comm));
-	peer->holders =
-		grow(peer->holders, peer->n_holders, sizeof(*peer->holders));
+	peer = add_peer(s, read.id);
+	*peer = read;
+	peer->holders = grow(NULL, 0, sizeof(*peer->holders));
 	peer->holders[peer->n_holders++] = holder;
 }
 
@@ -239,11 +221,56 @@ static void find_in_proc(struct snapshot *s, dev_t device)
 		closedir(proc);
 }
 
+static int compare(uint64_t x, uint64_t y)
+{
+	return (x > y) - (x < y);
+}
+
+/* What debugfs says of a peer, if it does, before its descriptors */
 static int by_id(const void *a, const void *b)
 {
 	const struct peer_state *x = a, *y = b;
+	int order = compare(x->id, y->id);
 
-	return (x->id > y->id) - (x->id < y->id);
+	if (!order)
+		order = compare(x->n_holders, y->n_holders);
+	if (!order && x->n_holders)
+		order = compare(x->holders->pid, y->holders->pid);
+	if (!order && x->n_holders)
+		order = compare(x->holders->fd, y->holders->fd);
+	return order;
+}
+
+/* Makes one of all that are of the same peer, each with one holder at most. */
+static void merge(struct snapshot *s)
+{
+	struct peer_state *peer = s->peers;
+	size_t i;
+
+	if (!s->n_peers)
+		return;
+	qsort(s->peers, s->n_peers, sizeof(*s->peers), by_id);
+	for (i = 1; i < s->n_peers; i++) {
+		struct peer_state *next = &s->peers[i];
+		struct holder *last = NULL;
+
+		if (next->id != peer->id) {
+			*++peer = *next;
+			continue;
+		}
+		if (peer->n_holders)
+			last = &peer->holders[peer->n_holders - 1];
+		/* a descriptor may be found twice */
+		if (next->n_holders &&
+		    (!last || last->pid != next->holders->pid ||
+		     last->fd != next->holders->fd)) {
+			peer->holders = grow(peer->holders, peer->n_holders,
+					     sizeof(*peer->holders));
+			peer->holders[peer->n_holders++] = *next->holders;
+		}
+		free(next->holders);
+	}
+	s->n_peers = peer - s->peers + 1;
 }
 
 /*
@@ -273,8 +300,7 @@ int snapshot_take(struct snapshot *s)
 		 find_by_bpf(s, major << 20 | minor);
 	if (!s->bpf)
 		find_in_proc(s, makedev(major, minor));
-	if (s->n_peers)
-		qsort(s->peers, s->n_peers, sizeof(*s->peers), by_id);
+	merge(s);
 	return 0;
 }
 

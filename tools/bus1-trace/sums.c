@@ -38,8 +38,8 @@ static bool alloc(struct summer *summer, size_t n)
 
 	s->flow_keys = calloc(n, sizeof(*s->flow_keys));
 	s->flows = calloc(n, sizeof(*s->flows));
-	s->refusal_keys = calloc(n, sizeof(*s->refusal_keys));
-	s->refusals = calloc(n, sizeof(*s->refusals));
+	s->refusal_keys = calloc(n + ACCT_OTHERS, sizeof(*s->refusal_keys));
+	s->refusals = calloc(n + ACCT_OTHERS, sizeof(*s->refusals));
 	summer->entries = n;
 	return s->flow_keys && s->flows && s->refusal_keys && s->refusals;
 }
@@ -66,6 +66,8 @@ struct summer *summer_attach(const struct probe_options *options, bool raw,
 	bpf_map__set_max_entries(skel->maps.flows_1, summer->entries);
 	bpf_map__set_max_entries(skel->maps.refusals_0, summer->entries);
 	bpf_map__set_max_entries(skel->maps.refusals_1, summer->entries);
+	bpf_map__set_max_entries(skel->maps.others_0, ACCT_OTHERS);
+	bpf_map__set_max_entries(skel->maps.others_1, ACCT_OTHERS);
 	if (!options->pid)
 		bpf_map__set_max_entries(skel->maps.matches, 1);
 	programs_choose(skel->obj, raw);
@@ -115,13 +117,17 @@ int summer_take(struct summer *summer, const struct sums **result)
 	struct bpf_map *flows[] = { skel->maps.flows_0, skel->maps.flows_1 };
 	struct bpf_map *refusals[] = { skel->maps.refusals_0,
 				       skel->maps.refusals_1 };
+	struct bpf_map *others[] = { skel->maps.others_0, skel->maps.others_1 };
 	struct bus1_count counts[ACCT_MAX];
 	struct sums *s = &summer->sums;
+	uint32_t n_others = ACCT_OTHERS;
 	int old = summer->turn, new = !old, error, i;
 
 	error = turn(skel->maps.flows, flows[new]);
 	if (!error)
 		error = turn(skel->maps.refusals, refusals[new]);
+	if (!error)
+		error = turn(skel->maps.others, others[new]);
 	if (error)
 		return error;
 	summer->turn = new;
@@ -131,8 +137,13 @@ int summer_take(struct summer *summer, const struct sums **result)
 	if (!error)
 		error = take(bpf_map__fd(refusals[old]), s->refusal_keys,
 			     s->refusals, &s->n_refusals);
+	if (!error)
+		error = take(bpf_map__fd(others[old]),
+			     s->refusal_keys + s->n_refusals,
+			     s->refusals + s->n_refusals, &n_others);
 	if (error)
 		return error;
+	s->n_refusals += n_others;
 	summer_counts(summer, counts);
 	s->map_full = 0;
 	for (i = 0; i < ACCT_MAX; i++)

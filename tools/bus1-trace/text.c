@@ -93,7 +93,7 @@ void print_peer(const char *comm, uint64_t id, int width)
 	char suffix[24];
 	struct name name;
 
-	snprintf(suffix, sizeof(suffix), "#%" PRIu64, id);
+	snprintf(suffix, sizeof(suffix), id ? "#%" PRIu64 : "", id);
 	set_name(&name, comm, suffix);
 	print_name(&name, width);
 }
@@ -113,6 +113,22 @@ static void print_latency(uint64_t ns)
 		printf("%6.1fms", ns / 1e6);
 	else
 		printf("%7.1fs", ns / 1e9);
+}
+
+void format_amount(char *buf, uint64_t n)
+{
+	static const char unit[] = "KMGTPE";
+	double v = n;
+	int i;
+
+	if (n < 100000) {
+		snprintf(buf, AMOUNT_SIZE, "%" PRIu64, n);
+		return;
+	}
+	for (i = -1; v >= 1024; i++)
+		v /= 1024;
+	snprintf(buf, AMOUNT_SIZE, "%.*f%c", v < 100 && v != (int)v, v,
+		 unit[i]);
 }
 
 /* The time of day */
@@ -255,8 +271,13 @@ static void say_commit(struct row *row, const struct item *item)
 static void say_quota(struct row *row, uint64_t level, uint64_t resource,
 		      uint64_t held, uint64_t amount, uint64_t limit)
 {
-	say(row, " %s level", or_number(symbol_level(level), level));
-	say(row, " %" PRIu64 "+%" PRIu64 ">%" PRIu64, held, amount, limit);
+	char h[AMOUNT_SIZE], a[AMOUNT_SIZE], l[AMOUNT_SIZE];
+
+	format_amount(h, held);
+	format_amount(a, amount);
+	format_amount(l, limit);
+	say(row, " %s", or_number(symbol_level(level), level));
+	say(row, " %s+%s>%s", h, a, l);
 	if (resource == BUS1_RESOURCE_OBJECTS)
 		say(row, "o");
 	else if (resource == BUS1_RESOURCE_BYTES)
