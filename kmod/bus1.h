@@ -200,6 +200,8 @@ bool bus1_peer_readable(struct bus1_peer *peer);
 wait_queue_head_t *bus1_peer_waitq(struct bus1_peer *peer);
 int bus1_peer_release(struct bus1_peer *peer, u64 *ids, size_t n,
 		      struct bus1_fault *fault);
+int bus1_peer_name(struct bus1_peer *peer, const char *name, size_t n,
+		   struct bus1_fault *fault);
 
 int bus1_transfer_prepare(struct bus1_transfer_op *op, struct bus1_peer *from,
 			  struct bus1_peer *to, struct bus1_transfer *src,

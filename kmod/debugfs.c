@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /sys/kernel/debug/bus1/objects: every peer, node and handle. A peer's table
- * is copied under its lock, so that its block is consistent in itself, and
- * printed without: the file can be as long as it likes.
+ * /sys/kernel/debug/bus1/objects: every peer, node, handle, and what can be
+ * received; /sys/kernel/debug/bus1/peers: the peers alone. A peer's table and
+ * queue are copied under its lock, so that its block is consistent in itself,
+ * and printed without: the file can be as long as it likes.
  */
 #include <linux/debugfs.h>
 #include <linux/mm.h>
@@ -14,45 +15,65 @@
 
 static struct dentry *bus1_debugfs;
 
+enum bus1_snapshot_kind {
+	BUS1_SNAPSHOT_NODE,
+	BUS1_SNAPSHOT_HANDLE,
+	BUS1_SNAPSHOT_MESSAGE,
+	BUS1_SNAPSHOT_NODE_RELEASE,
+	BUS1_SNAPSHOT_HANDLE_RELEASE,
+};
+
 struct bus1_snapshot_entry {
 	u64 id;
-	u64 created;
+	u64 time; /* created; of what is queued, its stamp */
+	u64 used;
 	u64 node_peer;
 	u64 node;
-	u64 from;
-	u64 from_tx;
+	u64 tx_peer;
+	u64 tx;
+	u64 n_bytes;
 	u32 index;
 	u32 slot;
 	u32 n_handles;
+	u8 kind;
 	u8 how;
-	bool is_node;
 	bool dead;
 };
 
 /**
- * struct bus1_snapshot - a reader of the file
+ * struct bus1_snapshot - a reader of one of the files
+ * @brief:     the peers alone
  * @peer:      whose block is printed, referenced; NULL before the first
  * @pos:       the line that comes next
  * @error:     why its block cannot be had, negative errno
  * @at:        in the block: 0 is the line of the peer, then @entries
  * @n:         lines after the first
- * @entries:   the peer's table
- * @n_nodes:   of the peer, as are the following
+ * @entries:   the peer's table, then what is ready in its queue
+ * @oldest:    stamp of the first that is ready there, or 0
+ * @n_tx:      transactions that the peer began
+ * @n_nodes:   copies of what the peer's lock guards, as are the following
  * @n_handles: handles
  * @n_ready:   messages and notifications in its queue
  * @n_bytes:   payload bytes in its queue
+ * @n_recv:    received so far
+ * @name:      its name, or empty
  */
 struct bus1_snapshot {
+	bool brief;
 	struct bus1_peer *peer;
 	loff_t pos;
 	int error;
 	size_t at;
 	size_t n;
 	struct bus1_snapshot_entry *entries;
+	u64 oldest;
+	u64 n_tx;
 	u64 n_nodes;
 	u64 n_handles;
 	u64 n_ready;
 	u64 n_bytes;
+	u64 n_recv;
+	char name[BUS1_MAX_NAME + 1];
 };
 
 static void bus1_snapshot_clear(struct bus1_snapshot *snap)
@@ -60,9 +81,13 @@ static void bus1_snapshot_clear(struct bus1_snapshot *snap)
 	kvfree(snap->entries);
 	if (snap->peer)
 		bus1_peer_put(snap->peer);
-	*snap = (struct bus1_snapshot){ .pos = snap->pos };
+	*snap = (struct bus1_snapshot){
+		.brief = snap->brief,
+		.pos = snap->pos,
+	};
 }
 
+/* A line for an entry of the table. */
 static void bus1_snapshot_fill(struct bus1_snapshot_entry *entry,
 			       struct bus1_item *item)
 {
@@ -72,21 +97,23 @@ static void bus1_snapshot_fill(struct bus1_snapshot_entry *entry,
 	if (bus1_item_is_node(item)) {
 		node = bus1_item_node(item);
 		*entry = (struct bus1_snapshot_entry){
+			.kind = BUS1_SNAPSHOT_NODE,
 			.id = node->id,
-			.created = node->created,
+			.time = node->created,
 			.n_handles = refcount_read(&node->n_handles),
-			.is_node = true,
 			.dead = READ_ONCE(node->dead),
 		};
 	} else {
 		handle = bus1_item_handle(item);
 		*entry = (struct bus1_snapshot_entry){
+			.kind = BUS1_SNAPSHOT_HANDLE,
 			.id = handle->id,
-			.created = handle->created,
+			.time = handle->created,
+			.used = READ_ONCE(handle->used),
 			.node_peer = handle->node->item.peer->id,
 			.node = handle->node->id,
-			.from = handle->from,
-			.from_tx = handle->from_tx,
+			.tx_peer = handle->from,
+			.tx = handle->from_tx,
 			.index = handle->index,
 			.slot = handle->slot,
 			.how = handle->how,
@@ -95,18 +122,69 @@ static void bus1_snapshot_fill(struct bus1_snapshot_entry *entry,
 	}
 }
 
-/* Copy the table of @snap->peer; its size may change until it is locked. */
-static int bus1_snapshot_take(struct bus1_snapshot *snap)
+/* A line for an entry of the queue. */
+static void bus1_snapshot_fill_queued(struct bus1_snapshot_entry *entry,
+				      const struct bus1_item *item)
+{
+	const struct bus1_msg *message;
+	const struct bus1_node *node;
+
+	*entry = (struct bus1_snapshot_entry){
+		.time = item->stamp,
+		.tx_peer = item->tx_peer,
+		.tx = item->tx,
+	};
+	if (bus1_item_is_msg(item)) {
+		message = bus1_item_msg(item);
+		entry->kind = BUS1_SNAPSHOT_MESSAGE;
+		entry->node = message->node_id;
+		entry->index = message->index;
+		entry->n_bytes = message->n_data;
+		entry->n_handles = message->n_handles;
+	} else {
+		node = bus1_item_about(item, &entry->id);
+		entry->kind = bus1_item_is_node(item) ?
+			      BUS1_SNAPSHOT_HANDLE_RELEASE :
+			      BUS1_SNAPSHOT_NODE_RELEASE;
+		entry->node_peer = node->item.peer->id;
+		entry->node = node->id;
+	}
+}
+
+/* Copy table and queue of @snap->peer, with its lock; there is room. */
+static void bus1_snapshot_lines(struct bus1_snapshot *snap)
 {
 	struct bus1_peer *peer = snap->peer;
 	struct bus1_item *item;
 	unsigned long index;
+
+	lockdep_assert_held(&peer->lock);
+	xa_for_each(&peer->ids, index, item) {
+		bus1_snapshot_fill(&snap->entries[snap->n++], item);
+		cond_resched();
+	}
+	list_for_each_entry(item, &peer->data.ready, entry) {
+		bus1_snapshot_fill_queued(&snap->entries[snap->n++], item);
+		cond_resched();
+	}
+}
+
+/*
+ * Copy what is to be said of @snap->peer. How much that is may change until it
+ * is locked: by the table as well as by what others send meanwhile.
+ */
+static int bus1_snapshot_take(struct bus1_snapshot *snap)
+{
+	struct bus1_peer *peer = snap->peer;
+	struct bus1_item *first;
 	size_t n, room = 0;
 
 	mutex_lock(&peer->lock);
 	for (;;) {
-		n = peer->data.n_nodes + peer->data.n_handles;
-		if (n <= room)
+		bus1_queue_refresh(peer);
+		n = peer->data.n_nodes + peer->data.n_handles +
+		    peer->data.n_ready;
+		if (n <= room || snap->brief)
 			break;
 		mutex_unlock(&peer->lock);
 		kvfree(snap->entries);
@@ -117,15 +195,18 @@ static int bus1_snapshot_take(struct bus1_snapshot *snap)
 			return -ENOMEM;
 		mutex_lock(&peer->lock);
 	}
-	bus1_queue_refresh(peer);
-	xa_for_each(&peer->ids, index, item) {
-		bus1_snapshot_fill(&snap->entries[snap->n++], item);
-		cond_resched();
-	}
+	if (!snap->brief)
+		bus1_snapshot_lines(snap);
+	first = list_first_entry_or_null(&peer->data.ready, struct bus1_item,
+					 entry);
+	snap->oldest = first ? first->stamp : 0;
+	snap->n_tx = atomic64_read(&peer->tx_seq);
 	snap->n_nodes = peer->data.n_nodes;
 	snap->n_handles = peer->data.n_handles;
 	snap->n_ready = peer->data.n_ready;
 	snap->n_bytes = peer->data.n_bytes;
+	snap->n_recv = peer->data.n_recv;
+	memcpy(snap->name, peer->data.name, sizeof(snap->name));
 	mutex_unlock(&peer->lock);
 	return 0;
 }
@@ -189,43 +270,69 @@ static const char *bus1_how_name(u8 how)
 	}
 }
 
+static void bus1_objects_show_peer(struct seq_file *m,
+				   const struct bus1_snapshot *snap)
+{
+	seq_printf(m, "peer id=%llu uid=%u pid=%d created=%llu",
+		   snap->peer->id, from_kuid(&init_user_ns, snap->peer->uid),
+		   snap->peer->pid, snap->peer->created);
+	seq_printf(m, " nodes=%llu handles=%llu queued=%llu bytes=%llu",
+		   snap->n_nodes, snap->n_handles, snap->n_ready,
+		   snap->n_bytes);
+	seq_printf(m, " received=%llu oldest=%llu transactions=%llu",
+		   snap->n_recv, snap->oldest, snap->n_tx);
+	if (snap->name[0])
+		seq_printf(m, " name=%s", snap->name);
+	seq_putc(m, '\n');
+}
+
+static void bus1_objects_show_entry(struct seq_file *m, u64 peer,
+				    const struct bus1_snapshot_entry *e)
+{
+	switch (e->kind) {
+	case BUS1_SNAPSHOT_NODE:
+		seq_printf(m, "node peer=%llu id=%llu handles=%u dead=%d created=%llu\n",
+			   peer, e->id, e->n_handles, e->dead, e->time);
+		break;
+	case BUS1_SNAPSHOT_HANDLE:
+		seq_printf(m, "handle peer=%llu id=%llu node_peer=%llu node=%llu",
+			   peer, e->id, e->node_peer, e->node);
+		seq_printf(m, " how=%s tx_peer=%llu tx=%llu index=%u slot=%u",
+			   bus1_how_name(e->how), e->tx_peer, e->tx, e->index,
+			   e->slot);
+		seq_printf(m, " dead=%d created=%llu used=%llu\n", e->dead,
+			   e->time, e->used);
+		break;
+	case BUS1_SNAPSHOT_MESSAGE:
+		seq_printf(m, "message peer=%llu tx_peer=%llu tx=%llu index=%u",
+			   peer, e->tx_peer, e->tx, e->index);
+		seq_printf(m, " node=%llu bytes=%llu handles=%u stamp=%llu\n",
+			   e->node, e->n_bytes, e->n_handles, e->time);
+		break;
+	default:
+		seq_printf(m, "notification peer=%llu tx_peer=%llu tx=%llu kind=%s",
+			   peer, e->tx_peer, e->tx,
+			   e->kind == BUS1_SNAPSHOT_NODE_RELEASE ?
+			   "node_release" : "handle_release");
+		seq_printf(m, " id=%llu node_peer=%llu node=%llu stamp=%llu\n",
+			   e->id, e->node_peer, e->node, e->time);
+	}
+}
+
 static int bus1_objects_show(struct seq_file *m, void *v)
 {
 	struct bus1_snapshot *snap = m->private;
-	struct bus1_snapshot_entry *e;
-	u64 peer;
 
-	if (v == SEQ_START_TOKEN) {
-		seq_printf(m, "bus1-objects schema=%d.%d time=%llu\n",
+	if (v == SEQ_START_TOKEN)
+		seq_printf(m, "bus1-%s schema=%d.%d time=%llu\n",
+			   snap->brief ? "peers" : "objects",
 			   BUS1_TRACE_SCHEMA_MAJOR, BUS1_TRACE_SCHEMA_MINOR,
 			   ktime_get_ns());
-		return 0;
-	}
-
-	peer = snap->peer->id;
-	if (!snap->at) {
-		seq_printf(m, "peer id=%llu uid=%u pid=%d created=%llu",
-			   peer,
-			   from_kuid(&init_user_ns, snap->peer->uid),
-			   snap->peer->pid, snap->peer->created);
-		seq_printf(m, " nodes=%llu handles=%llu queued=%llu bytes=%llu\n",
-			   snap->n_nodes, snap->n_handles, snap->n_ready,
-			   snap->n_bytes);
-		return 0;
-	}
-
-	e = &snap->entries[snap->at - 1];
-	if (e->is_node) {
-		seq_printf(m, "node peer=%llu id=%llu handles=%u dead=%d created=%llu\n",
-			   peer, e->id, e->n_handles, e->dead, e->created);
-		return 0;
-	}
-	seq_printf(m, "handle peer=%llu id=%llu node_peer=%llu node=%llu",
-		   peer, e->id, e->node_peer, e->node);
-	seq_printf(m, " how=%s tx_peer=%llu tx=%llu index=%u slot=%u",
-		   bus1_how_name(e->how), e->from, e->from_tx, e->index,
-		   e->slot);
-	seq_printf(m, " dead=%d created=%llu\n", e->dead, e->created);
+	else if (!snap->at)
+		bus1_objects_show_peer(m, snap);
+	else
+		bus1_objects_show_entry(m, snap->peer->id,
+					&snap->entries[snap->at - 1]);
 	return 0;
 }
 
@@ -240,6 +347,17 @@ static int bus1_objects_open(struct inode *inode, struct file *file)
 {
 	return seq_open_private(file, &bus1_objects_ops,
 				sizeof(struct bus1_snapshot));
+}
+
+static int bus1_peers_open(struct inode *inode, struct file *file)
+{
+	struct bus1_snapshot *snap;
+
+	snap = __seq_open_private(file, &bus1_objects_ops, sizeof(*snap));
+	if (!snap)
+		return -ENOMEM;
+	snap->brief = true;
+	return 0;
 }
 
 static int bus1_objects_release(struct inode *inode, struct file *file)
@@ -258,12 +376,22 @@ static const struct file_operations bus1_objects_fops = {
 	.release = bus1_objects_release,
 };
 
+static const struct file_operations bus1_peers_fops = {
+	.owner = THIS_MODULE,
+	.open = bus1_peers_open,
+	.read = seq_read,
+	.llseek = seq_lseek,
+	.release = bus1_objects_release,
+};
+
 /* debugfs is a convenience: to be without it is no error. */
 void bus1_debugfs_init(void)
 {
 	bus1_debugfs = debugfs_create_dir("bus1", NULL);
 	debugfs_create_file("objects", 0400, bus1_debugfs, NULL,
 			    &bus1_objects_fops);
+	debugfs_create_file("peers", 0400, bus1_debugfs, NULL,
+			    &bus1_peers_fops);
 	debugfs_create_file("accounts", 0400, bus1_debugfs, NULL,
 			    &bus1_accounts_fops);
 }

@@ -185,7 +185,7 @@ struct bus1_payload {
  * @index:      of the message in its transaction
  * @n_handles:  constant
  * @node_id:    where it goes. Constant
- * @dest:       the same; only for the sender, who holds a handle to it
+ * @dest:       the handle it was sent through; only for the sender, who holds it
  * @node_entry: in node->queued while ready, under peer->lock
  * @n_data:     payload bytes. Constant
  * @payload:    or NULL; goes with the claim
@@ -201,7 +201,7 @@ struct bus1_msg {
 	u32 index;
 	u32 n_handles;
 	u64 node_id;
-	struct bus1_node *dest;
+	const struct bus1_handle *dest;
 	struct list_head node_entry;
 	size_t n_data;
 	struct bus1_payload *payload;
@@ -244,12 +244,14 @@ struct bus1_node {
  * @ref:        its liveness (@holds), the queued @item, a running RECV
  * @holds:      see above
  * @id:         0 while in flight; then constant
+ * @used:       coarse CLOCK_MONOTONIC ns of the last SEND through it, or 0.
+ *              Written without a lock, where @holds has the cache line anyway
  * @node:       referenced. Constant
  * @node_entry: in node->handles, or empty. Under node->lock
  * @released:   its ID is gone. Written under peer->lock; a hint elsewhere
  * @how:        BUS1_HOW_*. This and all below set with the ID, then constant
- * @index:      the message that brought it, or 0
- * @slot:       where in the message or the TRANSFER
+ * @index:      the message that brought it, or 0; below BUS1_MAX_DESTINATIONS
+ * @slot:       where in the message or the TRANSFER; below BUS1_MAX_TRANSFERS
  * @from:       peer of the transaction that brought it
  * @from_tx:    its number
  * @created:    coarse CLOCK_MONOTONIC ns
@@ -265,18 +267,23 @@ struct bus1_handle {
 	refcount_t ref;
 	refcount_t holds;
 	u64 id;
+	u64 used;
 	struct bus1_node *node;
 	struct list_head node_entry;
 	bool released;
 	u8 how;
-	u32 index;
-	u32 slot;
+	u16 index;
+	u16 slot;
 	u64 from;
 	u64 from_tx;
 	u64 created;
 	struct bus1_charge charge;
 	struct bus1_trace *trace;
 };
+
+/* What @index and @slot hold. */
+static_assert((u16)(BUS1_MAX_DESTINATIONS - 1) == BUS1_MAX_DESTINATIONS - 1);
+static_assert((u16)(BUS1_MAX_TRANSFERS - 1) == BUS1_MAX_TRANSFERS - 1);
 
 /**
  * struct bus1_peer - a queue, and a table of nodes and handles
@@ -306,6 +313,7 @@ struct bus1_handle {
  * @data.n_recv:    messages and notifications received so far
  * @data.n_nodes:   in the table
  * @data.n_handles: in the table
+ * @data.name:      what its owner calls it, 0 to the end; for those who watch
  */
 struct bus1_peer {
 	u64 id;
@@ -333,6 +341,7 @@ struct bus1_peer {
 		u64 n_recv;
 		u64 n_nodes;
 		u64 n_handles;
+		char name[BUS1_MAX_NAME + 1];
 	} data ____cacheline_aligned_in_smp;
 };
 
@@ -416,7 +425,7 @@ struct bus1_payload *bus1_payload_new(struct iov_iter *from, size_t n);
 struct bus1_payload *bus1_payload_get(struct bus1_payload *payload);
 struct bus1_payload *bus1_payload_put(struct bus1_payload *payload);
 struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
-			      struct bus1_node *node,
+			      const struct bus1_handle *dest,
 			      struct bus1_payload *payload, size_t n_handles,
 			      struct bus1_charge *charge);
 struct bus1_msg *bus1_msg_get(struct bus1_msg *message);
@@ -454,7 +463,9 @@ void bus1_sources_install(struct bus1_sources *sources);
 void bus1_sources_finish(struct bus1_sources *sources, struct bus1_tx *tx);
 void bus1_sources_abort(struct bus1_sources *sources, struct bus1_tx *tx);
 
-/* trace.c; call where the event is enabled */
+/* trace.c */
+const struct bus1_node *bus1_item_about(const struct bus1_item *item, u64 *id);
+/* where the event is enabled */
 void bus1_trace_send(const struct bus1_item *item);
 void bus1_trace_recv(const struct bus1_item *item, u64 n_recv);
 void bus1_trace_drop(const struct bus1_item *item, u32 why);

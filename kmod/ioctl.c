@@ -58,10 +58,15 @@ BUS1_ABI_SIZE(bus1_cmd_recv, 24);
 BUS1_ABI_FIELD(bus1_cmd_recv, flags, 0);
 BUS1_ABI_FIELD(bus1_cmd_recv, ptr_metadata, 1);
 BUS1_ABI_FIELD(bus1_cmd_recv, ptr_message, 2);
+BUS1_ABI_SIZE(bus1_cmd_name, 24);
+BUS1_ABI_FIELD(bus1_cmd_name, flags, 0);
+BUS1_ABI_FIELD(bus1_cmd_name, n_name, 1);
+BUS1_ABI_FIELD(bus1_cmd_name, ptr_name, 2);
 static_assert(BUS1_CMD_TRANSFER == 0xc0289700);
 static_assert(BUS1_CMD_RELEASE == 0xc0189701);
 static_assert(BUS1_CMD_SEND == 0xc0289702);
 static_assert(BUS1_CMD_RECV == 0xc0189703);
+static_assert(BUS1_CMD_NAME == 0xc0189780);
 static_assert(BUS1_MANAGED == 1 && BUS1_INVALID == U64_MAX);
 static_assert(BUS1_TRANSFER_FLAG_CREATE == 1 && BUS1_SEND_FLAG_CONTINUE == 1);
 static_assert(BUS1_MESSAGE_TYPE_USER == 0);
@@ -522,6 +527,28 @@ static int bus1_ioctl_recv(struct bus1_peer *peer, u64 arg,
 	return r;
 }
 
+static int bus1_ioctl_name(struct bus1_peer *peer, u64 arg,
+			   struct bus1_fault *fault)
+{
+	char name[BUS1_MAX_NAME];
+	struct bus1_cmd_name cmd;
+	int r;
+
+	r = bus1_copy_in(&cmd, arg, sizeof(cmd), fault);
+	if (r)
+		return r;
+	if (cmd.flags)
+		return bus1_refuse(fault, -EINVAL, BUS1_CHECK_FLAGS, cmd.flags);
+	if (cmd.n_name > sizeof(name))
+		return bus1_refuse(fault, -EMSGSIZE, BUS1_CHECK_LIMIT,
+				   cmd.n_name);
+	if (cmd.n_name)
+		r = bus1_copy_in(name, cmd.ptr_name, cmd.n_name, fault);
+	if (r)
+		return r;
+	return bus1_peer_name(peer, name, cmd.n_name, fault);
+}
+
 long bus1_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct bus1_peer *peer = file->private_data;
@@ -540,6 +567,9 @@ long bus1_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		break;
 	case BUS1_CMD_RECV:
 		r = bus1_ioctl_recv(peer, arg, &fault);
+		break;
+	case BUS1_CMD_NAME:
+		r = bus1_ioctl_name(peer, arg, &fault);
 		break;
 	default:
 		return -ENOTTY;

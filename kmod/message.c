@@ -88,8 +88,8 @@ EXPORT_SYMBOL_GPL(bus1_payload_copy);
 /**
  * bus1_msg_new() - make a message to one node
  * @sender:    who sends
- * @node:      where it goes; the caller holds a handle to it until the message
- *             is linked and looked after
+ * @dest:      where it goes: a handle that the caller holds until the message is
+ *             linked and looked after
  * @payload:   the payload or NULL; gets another reference
  * @n_handles: room for handles, filled by the caller
  * @charge:    for all that; taken over
@@ -97,10 +97,11 @@ EXPORT_SYMBOL_GPL(bus1_payload_copy);
  * Return: the message with one reference, or NULL if there is no memory.
  */
 struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
-			      struct bus1_node *node,
+			      const struct bus1_handle *dest,
 			      struct bus1_payload *payload, size_t n_handles,
 			      struct bus1_charge *charge)
 {
+	const struct bus1_node *node = dest->node;
 	struct bus1_msg *message;
 
 	message = kvzalloc(struct_size(message, handles, n_handles), BUS1_GFP);
@@ -113,7 +114,7 @@ struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
 	refcount_set(&message->item.leads, 1);
 	message->n_handles = n_handles;
 	message->node_id = node->id;
-	message->dest = node;
+	message->dest = dest;
 	message->uid = sender->uid;
 	message->n_data = payload ? payload->size : 0;
 	message->payload = bus1_payload_get(payload);

@@ -431,6 +431,42 @@ bool bus1_peer_readable(struct bus1_peer *peer)
 }
 EXPORT_SYMBOL_GPL(bus1_peer_readable);
 
+/**
+ * bus1_peer_name() - NAME
+ * @peer:  the peer
+ * @name:  @n characters
+ * @n:     at most BUS1_MAX_NAME; 0 takes the name away
+ * @fault: gets the check that failed
+ *
+ * Return: 0; or EINVAL, the old name stays.
+ */
+int bus1_peer_name(struct bus1_peer *peer, const char *name, size_t n,
+		   struct bus1_fault *fault)
+{
+	u64 words[(BUS1_MAX_NAME + 1) / sizeof(u64)] = {};
+	size_t i;
+
+	static_assert(sizeof(words) == sizeof(peer->data.name) &&
+		      ARRAY_SIZE(words) == 4);
+
+	/* So whoever prints it need not escape anything. */
+	for (i = 0; i < n; i++)
+		if (name[i] < 0x21 || name[i] > 0x7e)
+			return bus1_refuse(fault, -EINVAL, BUS1_CHECK_NAME,
+					   (u8)name[i]);
+	memcpy(words, name, n);
+
+	mutex_lock(&peer->lock);
+	memcpy(peer->data.name, words, sizeof(words));
+	/* With the lock: the last event has the name that stays. */
+	if (trace_peer_name_enabled())
+		trace_peer_name(peer->id, words[0], words[1], words[2],
+				words[3], ktime_get_ns());
+	mutex_unlock(&peer->lock);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(bus1_peer_name);
+
 wait_queue_head_t *bus1_peer_waitq(struct bus1_peer *peer)
 {
 	return &peer->waitq;
@@ -443,6 +479,8 @@ void bus1_peer_show(struct bus1_peer *peer, struct seq_file *m)
 	mutex_lock(&peer->lock);
 	bus1_queue_refresh(peer);
 	seq_printf(m, "bus1-peer:\t%llu\n", peer->id);
+	if (peer->data.name[0])
+		seq_printf(m, "bus1-name:\t%s\n", peer->data.name);
 	seq_printf(m, "bus1-uid:\t%u\n",
 		   from_kuid_munged(seq_user_ns(m), peer->uid));
 	seq_printf(m, "bus1-nodes:\t%llu\n", peer->data.n_nodes);

@@ -104,7 +104,7 @@ static int bus1_send_msg(struct bus1_send_op *op, u32 index)
 	struct bus1_handle *handle;
 	size_t i;
 
-	message = bus1_msg_new(op->peer, dest->handle->node, op->payload,
+	message = bus1_msg_new(op->peer, dest->handle, op->payload,
 			       op->sources.n, &dest->charge);
 	if (!message)
 		goto err_memory;
@@ -194,11 +194,17 @@ err_abort:
 }
 EXPORT_SYMBOL_GPL(bus1_send_prepare);
 
-static void bus1_send_unhold(struct bus1_send_op *op)
+/*
+ * @used: the time, or 0 if nothing was sent. Threads may send through a handle at
+ * once: whoever is last wins, a tick more or less.
+ */
+static void bus1_send_unhold(struct bus1_send_op *op, u64 used)
 {
 	size_t i;
 
 	for (i = 0; i < op->n_dests; i++) {
+		if (used && !op->dests[i].error)
+			WRITE_ONCE(op->dests[i].handle->used, used);
 		/* Left from an abort; the handle keeps the user. */
 		bus1_charge_return(&op->dests[i].charge);
 		bus1_handle_unhold(op->dests[i].handle, &op->tx);
@@ -250,7 +256,7 @@ void bus1_send_commit(struct bus1_send_op *op)
 		bus1_send_trace_none(op);
 
 	bus1_tx_commit(&op->tx);
-	bus1_send_unhold(op);
+	bus1_send_unhold(op, ktime_get_coarse_ns());
 	bus1_sources_finish(&op->sources, &op->tx);
 	bus1_tx_commit(&op->tx);
 }
@@ -275,7 +281,7 @@ void bus1_send_abort(struct bus1_send_op *op)
 		cond_resched();
 	}
 	if (op->dests)
-		bus1_send_unhold(op);
+		bus1_send_unhold(op, 0);
 	bus1_tx_commit(&op->tx);
 }
 EXPORT_SYMBOL_GPL(bus1_send_abort);

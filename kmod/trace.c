@@ -6,8 +6,7 @@
 #include "trace.h"
 
 /* The node that a notification is about, and the ID that dies with it. */
-static const struct bus1_node *bus1_trace_about(const struct bus1_item *item,
-						u64 *id)
+const struct bus1_node *bus1_item_about(const struct bus1_item *item, u64 *id)
 {
 	const struct bus1_handle *handle;
 	const struct bus1_node *node;
@@ -34,9 +33,10 @@ void bus1_trace_send(const struct bus1_item *item)
 		message = bus1_item_msg(item);
 		trace_msg_send(item->tx_peer, item->tx, message->index,
 			       item->peer->id, message->node_id,
-			       message->n_data, message->n_handles, item->stamp);
+			       message->n_data, message->n_handles, item->stamp,
+			       message->dest->id);
 	} else {
-		node = bus1_trace_about(item, &id);
+		node = bus1_item_about(item, &id);
 		trace_notify_send(item->tx_peer, item->tx, item->type,
 				  item->peer->id, id, node->item.peer->id,
 				  node->id, item->stamp);
@@ -57,7 +57,7 @@ void bus1_trace_recv(const struct bus1_item *item, u64 n_recv)
 			       message->index, message->node_id,
 			       message->n_data, message->n_handles, queued, now);
 	} else {
-		node = bus1_trace_about(item, &id);
+		node = bus1_item_about(item, &id);
 		trace_notify_recv(item->peer->id, n_recv, item->tx_peer,
 				  item->tx, item->type, id,
 				  node->item.peer->id, node->id, queued, now);
@@ -70,7 +70,7 @@ void bus1_trace_drop(const struct bus1_item *item, u32 why)
 	const struct bus1_node *node;
 	u64 id;
 
-	node = bus1_trace_about(item, &id);
+	node = bus1_item_about(item, &id);
 	trace_notify_drop(item->peer->id, item->tx_peer, item->tx, item->type,
 			  id, node->item.peer->id, node->id, why,
 			  ktime_get_ns());

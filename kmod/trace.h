@@ -52,6 +52,7 @@
 			 { BUS1_OP_RELEASE, "release" }, \
 			 { BUS1_OP_SEND, "send" }, \
 			 { BUS1_OP_RECV, "recv" }, \
+			 { BUS1_OP_NAME, "name" }, \
 			 { BUS1_OP_OPEN, "open" })
 
 #define bus1_show_check(v) \
@@ -69,7 +70,8 @@
 			 { BUS1_CHECK_ROOM, "room" }, \
 			 { BUS1_CHECK_MEMORY, "memory" }, \
 			 { BUS1_CHECK_SIGNAL, "signal" }, \
-			 { BUS1_CHECK_QUOTA, "quota" })
+			 { BUS1_CHECK_QUOTA, "quota" }, \
+			 { BUS1_CHECK_NAME, "name" })
 
 #define bus1_show_resource(v) \
 	__print_symbolic(v, \
@@ -119,6 +121,27 @@ TRACE_EVENT(peer_free,
 	    TP_printk("peer=%llu uid=%u transactions=%llu receipts=%llu time=%llu",
 		      __entry->peer, __entry->uid, __entry->transactions,
 		      __entry->receipts, __entry->time)
+);
+
+/*
+ * @peer is called as the four words say, as they lie in memory: BUS1_MAX_NAME
+ * characters and a 0, filled up with 0. All 0: it has no name any more.
+ */
+TRACE_EVENT(peer_name,
+	    TP_PROTO(u64 peer, u64 name0, u64 name1, u64 name2, u64 name3,
+		     u64 time),
+	    TP_ARGS(peer, name0, name1, name2, name3, time),
+	    TP_STRUCT__entry(__field(u64, peer)
+			     __array(char, name, 4 * sizeof(u64))
+			     __field(u64, time)),
+	    TP_fast_assign(__entry->peer = peer;
+			   memcpy(__entry->name, &name0, sizeof(name0));
+			   memcpy(__entry->name + 8, &name1, sizeof(name1));
+			   memcpy(__entry->name + 16, &name2, sizeof(name2));
+			   memcpy(__entry->name + 24, &name3, sizeof(name3));
+			   __entry->time = time;),
+	    TP_printk("peer=%llu name=%s time=%llu",
+		      __entry->peer, __entry->name, __entry->time)
 );
 
 /* @peer made node @node. */
@@ -311,12 +334,14 @@ TRACE_EVENT(tx_commit,
 
 /*
  * Message @index of transaction (@peer, @tx) goes to node @node of
- * @receiver. Between tx_begin and tx_commit of that transaction.
+ * @receiver, sent through handle @handle of @peer. Between tx_begin and
+ * tx_commit of that transaction.
  */
 TRACE_EVENT(msg_send,
 	    TP_PROTO(u64 peer, u64 tx, u32 index, u64 receiver, u64 node,
-		     u64 bytes, u32 handles, u64 time),
-	    TP_ARGS(peer, tx, index, receiver, node, bytes, handles, time),
+		     u64 bytes, u32 handles, u64 time, u64 handle),
+	    TP_ARGS(peer, tx, index, receiver, node, bytes, handles, time,
+		    handle),
 	    TP_STRUCT__entry(__field(u64, peer)
 			     __field(u64, tx)
 			     __field(u32, index)
@@ -324,7 +349,8 @@ TRACE_EVENT(msg_send,
 			     __field(u64, node)
 			     __field(u64, bytes)
 			     __field(u32, handles)
-			     __field(u64, time)),
+			     __field(u64, time)
+			     __field(u64, handle)),
 	    TP_fast_assign(__entry->peer = peer;
 			   __entry->tx = tx;
 			   __entry->index = index;
@@ -332,11 +358,12 @@ TRACE_EVENT(msg_send,
 			   __entry->node = node;
 			   __entry->bytes = bytes;
 			   __entry->handles = handles;
-			   __entry->time = time;),
-	    TP_printk("peer=%llu tx=%llu index=%u receiver=%llu node=%llu bytes=%llu handles=%u time=%llu",
+			   __entry->time = time;
+			   __entry->handle = handle;),
+	    TP_printk("peer=%llu tx=%llu index=%u receiver=%llu node=%llu bytes=%llu handles=%u time=%llu handle=%llu",
 		      __entry->peer, __entry->tx, __entry->index,
 		      __entry->receiver, __entry->node, __entry->bytes,
-		      __entry->handles, __entry->time)
+		      __entry->handles, __entry->time, __entry->handle)
 );
 
 /*

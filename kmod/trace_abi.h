@@ -11,7 +11,7 @@
  * the version of the loaded module as "MAJOR.MINOR".
  */
 #define BUS1_TRACE_SCHEMA_MAJOR 1
-#define BUS1_TRACE_SCHEMA_MINOR 1
+#define BUS1_TRACE_SCHEMA_MINOR 2
 
 /* tx_begin.kind, tx_commit.kind: what made the transaction; RECV makes none */
 #define BUS1_TX_TRANSFER 0
@@ -44,6 +44,7 @@
 #define BUS1_OP_RELEASE 1
 #define BUS1_OP_SEND 2
 #define BUS1_OP_RECV 3
+#define BUS1_OP_NAME 128
 #define BUS1_OP_OPEN 256
 
 /* op_fail.check, and what op_fail.detail then holds */
@@ -61,6 +62,7 @@
 #define BUS1_CHECK_MEMORY 12 /* no memory; 0 */
 #define BUS1_CHECK_SIGNAL 13 /* killed while waiting; 0 */
 #define BUS1_CHECK_QUOTA 14 /* quota; the amount. op_fail then says more */
+#define BUS1_CHECK_NAME 15 /* not a character of a name; the byte */
 
 /* acct_*.resource, op_fail.resource */
 #define BUS1_RESOURCE_OBJECTS 0 /* peers, nodes, handles, messages */

@@ -186,7 +186,7 @@ static void bus1_tx_settle(struct bus1_item *head, struct bus1_tx *tx)
 			if (item->refused)
 				bus1_msg_discard(message, BUS1_WHY_CLOSED,
 						 tx);
-			else if (READ_ONCE(message->dest->dead))
+			else if (READ_ONCE(message->dest->node->dead))
 				bus1_msg_discard(message,
 						 BUS1_WHY_RELEASED, tx);
 		}

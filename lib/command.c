@@ -160,6 +160,16 @@ int libbus1_recv(int peer, struct bus1_metadata *metadata,
 	return r;
 }
 
+int libbus1_name(int peer, const char *name)
+{
+	struct bus1_cmd_name cmd = {
+		.n_name = name ? strlen(name) : 0,
+		.ptr_name = BUS1_FROM_PTR(name),
+	};
+
+	return ioctl(peer, BUS1_CMD_NAME, &cmd) < 0 ? -errno : 0;
+}
+
 int libbus1_node_new(int peer, uint64_t *node, uint64_t *handle)
 {
 	struct bus1_transfer src = { BUS1_TRANSFER_FLAG_CREATE, BUS1_INVALID };

@@ -122,6 +122,20 @@ int libbus1_recv(int peer, struct bus1_metadata *metadata,
 		 struct bus1_message *message);
 
 /**
+ * libbus1_name() - say what a peer is, to those who watch the bus
+ * @peer: the peer
+ * @name: at most BUS1_MAX_NAME characters, printable ASCII without space; "" or
+ *        NULL takes the name away
+ *
+ * No address, and grants nothing: a program that does not depend on being watched
+ * can ignore what this returns.
+ *
+ * Return: 0; -EINVAL if a character is not allowed, -EMSGSIZE if there are too
+ * many; -ENOTTY where the module is older than names.
+ */
+int libbus1_name(int peer, const char *name);
+
+/**
  * libbus1_node_new() - make a node and a first handle to it
  * @peer:   the peer that gets both
  * @node:   out: messages arrive with this ID

@@ -76,6 +76,7 @@ static void test_pointers(void)
 		.ptr_metadata = BUS1_FROM_PTR(&meta) | HIGH,
 		.ptr_message = BUS1_FROM_PTR(&msg),
 	};
+	struct bus1_cmd_name nm = { 0, 4, BUS1_FROM_PTR("name") | HIGH };
 
 	b1_watch(a, b);
 #define FAULT(_fd, _nr, _cmd, _what)                                \
@@ -127,6 +128,20 @@ static void test_pointers(void)
 	   "and none: received");
 
 	b1_watch(a, b);
+	FAULT(a, BUS1_CMD_NAME, nm, "ptr_name");
+	nm.ptr_name = 0xfffffffe;
+	FAULT(a, BUS1_CMD_NAME, nm, "the end of ptr_name");
+	nm.ptr_name = HIGH;
+	nm.n_name = 0;
+	ok(b1_cmd(a, BUS1_CMD_NAME, &nm, sizeof(nm)) == 0,
+	   "of no name ptr_name is not looked at");
+	nm.ptr_name = BUS1_FROM_PTR("name");
+	nm.n_name = HIGH + 4;
+	b1_refused(b1_cmd(a, BUS1_CMD_NAME, &nm, sizeof(nm)), EMSGSIZE,
+		   "n_name that is 4 in 32 bits");
+	nm.n_name = 4;
+	ok(b1_cmd(a, BUS1_CMD_NAME, &nm, sizeof(nm)) == 0, "and none: named");
+
 	tr.ptr_src = 0xfffffff8;
 	tr.ptr_dst = BUS1_FROM_PTR(dst);
 	FAULT(b, BUS1_CMD_TRANSFER, tr, "the end of ptr_src");

@@ -132,6 +132,13 @@ static void undo_recv(void)
 	undo_send();
 }
 
+static int do_name(void)
+{
+	struct bus1_cmd_name cmd = { 0, 4, BUS1_FROM_PTR("name") };
+
+	return b1_cmd(a, BUS1_CMD_NAME, &cmd, sizeof(cmd));
+}
+
 /* More IDs than the stack has room for. */
 static uint64_t ids[100];
 
@@ -254,6 +261,7 @@ int main(void)
 	test("SEND", nothing, do_send, undo_send);
 	test("RECV", prepare_recv, do_recv, undo_recv);
 	test("RELEASE", prepare_release, do_release, nothing);
+	test("NAME", nothing, do_name, nothing);
 	end();
 	ok(quota_nothing(), "nothing is claimed in the end");
 	return done_testing();

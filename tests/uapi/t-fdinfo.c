@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What /proc/PID/fdinfo and debugfs say of a peer. */
-#include <sys/mount.h>
 #include <sys/stat.h>
 
-#include "b1.h"
-
-#define OBJECTS "/sys/kernel/debug/bus1/objects"
+#include "objects.h"
 
 static bool is(int peer, int nodes, int handles, int queued, int bytes)
 {
@@ -54,48 +51,6 @@ static void test_fdinfo(void)
 	ok(is(a, 0, 0, 0, 0), "received, nothing is left");
 	close(a);
 	close(b);
-}
-
-/* The value of @key in a line; ~0 if it is not there. */
-static uint64_t value(const char *line, const char *key)
-{
-	char find[32];
-	const char *p;
-
-	snprintf(find, sizeof(find), " %s=", key);
-	p = strstr(line, find);
-	return p ? strtoull(p + strlen(find), NULL, 10) : ~0ull;
-}
-
-/* Copy the first line of @kind with these two values; false if none. */
-static bool line_of(const char *kind, uint64_t peer, uint64_t id, char *out,
-		    size_t size)
-{
-	FILE *f = fopen(OBJECTS, "re");
-	char line[512];
-	bool found = false;
-
-	while (f && !found && fgets(line, sizeof(line), f)) {
-		if (strncmp(line, kind, strlen(kind)) ||
-		    line[strlen(kind)] != ' ')
-			continue;
-		line[strcspn(line, "\n")] = 0;
-		found = strcmp(kind, "peer") ? value(line, "peer") == peer &&
-						       value(line, "id") == id
-					     : value(line, "id") == peer;
-	}
-	if (f)
-		fclose(f);
-	snprintf(out, size, "%s", found ? line : "");
-	return found;
-}
-
-static bool has(const char *line, const char *key, uint64_t want)
-{
-	if (value(line, key) == want)
-		return true;
-	diag("%s is not %llu in: %s", key, (unsigned long long)want, line);
-	return false;
 }
 
 static void test_objects(void)
@@ -165,7 +120,7 @@ static void test_header(void)
 	line[strcspn(line, "\n")] = 0;
 	t = value(line, "time");
 	now = b1_now();
-	ok(!strncmp(line, "bus1-objects schema=1.1 ", 24) && t <= now &&
+	ok(!strncmp(line, "bus1-objects schema=1.2 ", 24) && t <= now &&
 		   now - t < 10000000000ull,
 	   "the first line: %s", line);
 }
@@ -198,12 +153,9 @@ int main(void)
 	struct stat st;
 
 	test_fdinfo();
-	if (access("/sys/kernel/debug/bus1", F_OK))
-		mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
-	if (stat(OBJECTS, &st)) {
-		skip(1, "no debugfs: %s", strerror(errno));
+	if (!objects_there())
 		return done_testing();
-	}
+	stat(OBJECTS, &st);
 	ok((st.st_mode & 0777) == 0400, "%s is mode 0400", OBJECTS);
 	test_header();
 	test_objects();

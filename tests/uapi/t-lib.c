@@ -325,6 +325,42 @@ static void test_discard(void)
 	close(b);
 }
 
+static bool is_named(int fd, const char *want)
+{
+	char path[64], line[128], name[64] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "bus1-name:\t%63[^\n]", name);
+	if (f)
+		fclose(f);
+	return !strcmp(name, want);
+}
+
+static void test_name(void)
+{
+	int a = libbus1_open(), p[2];
+
+	ok(libbus1_name(a, "lib") == 0 && is_named(a, "lib"), "named");
+	ok(libbus1_name(a, "a name") == -EINVAL && is_named(a, "lib"),
+	   "a space: EINVAL");
+	ok(libbus1_name(a, "01234567890123456789012345678901") == -EMSGSIZE &&
+	   is_named(a, "lib"), "32 characters: EMSGSIZE");
+	ok(libbus1_name(a, "0123456789012345678901234567890") == 0, "31");
+	ok(libbus1_name(a, "") == 0 && is_named(a, ""), "no name any more");
+	ok(libbus1_name(a, "again") == 0 && libbus1_name(a, NULL) == 0 &&
+	   is_named(a, ""), "by NULL, too");
+	if (pipe(p))
+		bail_out("pipe");
+	ok(libbus1_name(p[0], "pipe") == -ENOTTY, "what has no names: ENOTTY");
+	ok(libbus1_name(-1, "none") == -EBADF, "no descriptor: EBADF");
+	close(p[0]);
+	close(p[1]);
+	close(a);
+}
+
 static void on_alarm(int signum)
 {
 	(void)signum;
@@ -369,5 +405,6 @@ int main(void)
 	test_msg();
 	test_discard();
 	test_wait();
+	test_name();
 	return done_testing();
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The list of all objects is read while peers come and go: each block is whole,
- * and a reader who got hold of a peer before it was closed finds it empty.
+ * The list of all objects is read while peers come and go, and send to
+ * themselves: each block is whole, and a reader who got hold of a peer before
+ * it was closed finds it empty.
  */
 #include <sys/wait.h>
 
@@ -11,6 +12,7 @@
 #define CHILDREN 2
 #define ROUNDS 60
 #define NODES 500
+#define MESSAGES 20
 
 static void child(void)
 {
@@ -30,6 +32,12 @@ static void child(void)
 				BUS1_TRANSFER_FLAG_CREATE, BUS1_INVALID };
 		if (fd < 0 || ioctl(fd, BUS1_CMD_TRANSFER, &cmd))
 			_exit(1);
+		for (k = 0; k < MESSAGES; k++)
+			if (b1_send(fd, dst[k].id, "x", 1))
+				_exit(1);
+		/* Its last message goes with the node, others with the peer. */
+		if (b1_drop(fd, src[MESSAGES - 1].id))
+			_exit(1);
 		close(fd);
 	}
 	_exit(0);
@@ -37,7 +45,7 @@ static void child(void)
 
 int main(void)
 {
-	unsigned long long nodes, handles, left[2] = {};
+	unsigned long long nodes, handles, queued, left[3] = {}, most = 0;
 	unsigned int i, reads = 0, peers = 0, torn = 0, done = 0, bad = 0;
 	char line[512];
 	int status;
@@ -55,21 +63,26 @@ int main(void)
 				left[0]--;
 			} else if (!strncmp(line, "handle ", 7)) {
 				left[1]--;
+			} else if (!strncmp(line, "message ", 8) ||
+				   !strncmp(line, "notification ", 13)) {
+				left[2]--;
 			} else {
-				torn += left[0] || left[1];
-				left[0] = left[1] = 0;
+				torn += left[0] || left[1] || left[2];
+				left[0] = left[1] = left[2] = 0;
 			}
 			if (!strncmp(line, "peer ", 5) &&
 			    sscanf(strstr(line, " nodes="),
-				   " nodes=%llu handles=%llu", &nodes,
-				   &handles) == 2) {
+				   " nodes=%llu handles=%llu queued=%llu",
+				   &nodes, &handles, &queued) == 3) {
 				left[0] = nodes;
 				left[1] = handles;
+				left[2] = queued;
+				most = queued > most ? queued : most;
 				peers++;
 			}
 		}
-		torn += left[0] || left[1];
-		left[0] = left[1] = 0;
+		torn += left[0] || left[1] || left[2];
+		left[0] = left[1] = left[2] = 0;
 		fclose(f);
 		reads++;
 		while (waitpid(-1, &status, WNOHANG) > 0) {
@@ -78,8 +91,8 @@ int main(void)
 		}
 	}
 	ok(done == CHILDREN && !bad, "peers came and went");
-	ok(reads > 1 && peers && !torn,
-	   "each block is whole (%u reads, %u peers, %u torn)", reads, peers,
-	   torn);
+	ok(reads > 1 && peers && most && !torn,
+	   "each block is whole (%u reads, %u peers, %u torn, most queued %llu)",
+	   reads, peers, torn, most);
 	return done_testing();
 }

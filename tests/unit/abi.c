@@ -69,12 +69,18 @@ FIELD(bus1_cmd_recv, flags, 0);
 FIELD(bus1_cmd_recv, ptr_metadata, 1);
 FIELD(bus1_cmd_recv, ptr_message, 2);
 
+STRUCT(bus1_cmd_name, 24);
+FIELD(bus1_cmd_name, flags, 0);
+FIELD(bus1_cmd_name, n_name, 1);
+FIELD(bus1_cmd_name, ptr_name, 2);
+
 /* _IOWR(0x97, nr, size): direction 3 << 30, size << 16, 0x97 << 8, nr. */
 ASSERT(BUS1_IOCTL_MAGIC == 0x97);
 ASSERT(BUS1_CMD_TRANSFER == 0xc0289700u);
 ASSERT(BUS1_CMD_RELEASE == 0xc0189701u);
 ASSERT(BUS1_CMD_SEND == 0xc0289702u);
 ASSERT(BUS1_CMD_RECV == 0xc0189703u);
+ASSERT(BUS1_CMD_NAME == 0xc0189780u);
 
 ASSERT(BUS1_MANAGED == 1 && sizeof(BUS1_MANAGED) == 8);
 ASSERT(BUS1_INVALID == ~(__u64)0 && sizeof(BUS1_INVALID) == 8);
@@ -89,6 +95,7 @@ ASSERT(_BUS1_MESSAGE_TYPE_N == 3);
 ASSERT(BUS1_MAX_TRANSFERS == 65536);
 ASSERT(BUS1_MAX_DESTINATIONS == 65536);
 ASSERT(BUS1_MAX_IDS == 65536);
+ASSERT(BUS1_MAX_NAME == 31);
 ASSERT(BUS1_MAX_PRODUCT == 1048576);
 
 /* The unsigned 64-bit integer a pointer travels in, and the way back. */

@@ -15,13 +15,14 @@ static fn all[] = {
 	(fn)libbus1_connect,	     (fn)libbus1_connect_socket,
 	(fn)libbus1_listen,	     (fn)libbus1_msg_deinit,
 	(fn)libbus1_msg_discard,     (fn)libbus1_msg_init,
-	(fn)libbus1_msg_recv,	     (fn)libbus1_node_new,
-	(fn)libbus1_open,	     (fn)libbus1_post,
-	(fn)libbus1_recv,	     (fn)libbus1_release,
-	(fn)libbus1_send,	     (fn)libbus1_server_dispatch,
-	(fn)libbus1_server_fd,	     (fn)libbus1_server_free,
-	(fn)libbus1_server_new,	     (fn)libbus1_server_set_limits,
-	(fn)libbus1_transfer,	     (fn)libbus1_wait,
+	(fn)libbus1_msg_recv,	     (fn)libbus1_name,
+	(fn)libbus1_node_new,	     (fn)libbus1_open,
+	(fn)libbus1_post,	     (fn)libbus1_recv,
+	(fn)libbus1_release,	     (fn)libbus1_send,
+	(fn)libbus1_server_dispatch, (fn)libbus1_server_fd,
+	(fn)libbus1_server_free,     (fn)libbus1_server_new,
+	(fn)libbus1_server_set_limits, (fn)libbus1_transfer,
+	(fn)libbus1_wait,
 };
 
 static int failed;

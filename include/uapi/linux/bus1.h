@@ -38,7 +38,7 @@
  *               the end of its array is beyond the address space
  *   EINVAL      unknown flag bits, a wrong message type, CREATE with an ID
  *               other than BUS1_INVALID, an ID twice in one RELEASE, an iovec
- *               longer than SSIZE_MAX
+ *               longer than SSIZE_MAX; NAME: a character that no name has
  *   EMSGSIZE    SEND: n_data is more than the iovecs hold, or than the kernel
  *               moves in one call (MAX_RW_COUNT, 2 GiB less a page);
  *               RECV: the room is too small;
@@ -85,8 +85,14 @@
  *   closed. RELEASE, RECV and close never fail for that, notifications are free,
  *   and so is a message to a node that is released already.
  *
+ * Extensions
+ *   Beside the four commands above, and numbered apart from them: BUS1_CMD_NAME,
+ *   by which a program tells those who watch the bus what a peer of it is.
+ *   A module that is older than an extension says ENOTTY, and nothing but the
+ *   view of the watchers depends on it.
+ *
  * What bus1 does not do
- *   No names and no discovery: pass a peer's descriptor over a Unix socket and
+ *   No addresses by name and no discovery: pass a peer's descriptor over a Unix socket and
  *   TRANSFER a handle into it (libbus1 has both sides). No file descriptors in
  *   messages. No blocking receive: use poll(2), select(2) or epoll(7), which
  *   report EPOLLIN exactly while RECV would return something other than
@@ -115,6 +121,8 @@
 #define BUS1_MAX_TRANSFERS 65536
 #define BUS1_MAX_DESTINATIONS 65536
 #define BUS1_MAX_IDS 65536
+/* NAME: the longest name. */
+#define BUS1_MAX_NAME 31
 /* SEND: the most n_destinations * (1 + n_transfers) may come to. */
 #define BUS1_MAX_PRODUCT 1048576
 
@@ -274,11 +282,30 @@ struct bus1_cmd_recv {
 	__aligned_u64 ptr_message;
 };
 
+/**
+ * struct bus1_cmd_name - say what a peer is, for those who watch
+ * @flags:    0
+ * @n_name:   bytes at @ptr_name, at most BUS1_MAX_NAME; 0: no name any more
+ * @ptr_name: the name, without a 0 at its end: characters 0x21 to 0x7e, so
+ *            printable ASCII without space
+ *
+ * Shown by fdinfo, debugfs and the event peer_name. It is no address and grants
+ * nothing, other peers cannot see it, and many may have the same. Whoever has
+ * the descriptor can change it.
+ */
+struct bus1_cmd_name {
+	__aligned_u64 flags;
+	__aligned_u64 n_name;
+	__aligned_u64 ptr_name;
+};
+
 #define BUS1_IOCTL_MAGIC 0x97
 
 #define BUS1_CMD_TRANSFER _IOWR(BUS1_IOCTL_MAGIC, 0, struct bus1_cmd_transfer)
 #define BUS1_CMD_RELEASE _IOWR(BUS1_IOCTL_MAGIC, 1, struct bus1_cmd_release)
 #define BUS1_CMD_SEND _IOWR(BUS1_IOCTL_MAGIC, 2, struct bus1_cmd_send)
 #define BUS1_CMD_RECV _IOWR(BUS1_IOCTL_MAGIC, 3, struct bus1_cmd_recv)
+/* Extensions, from 0x80 on. */
+#define BUS1_CMD_NAME _IOWR(BUS1_IOCTL_MAGIC, 0x80, struct bus1_cmd_name)
 
 #endif /* _UAPI_LINUX_BUS1_H */
