@@ -16,8 +16,11 @@ export PATH := $(PATH):/usr/sbin:/sbin
 CC := gcc
 CLANG := clang
 CFLAGS ?= -O2 -g
-INCLUDES := -Iinclude/uapi -Iinclude -Ikmod -Ibpf -Ibuild/bpf
-ALL_CFLAGS = -std=gnu11 -Wall -Wextra $(CFLAGS) $(INCLUDES) -MMD -MP
+INCLUDES := -Iinclude/uapi -Iinclude -Ikmod -Ibpf -Ibuild/bpf -Ibuild/proto \
+	    -Itools/bus1-trace
+# Frame pointers: so that bus1-trace, and perf, see who called.
+ALL_CFLAGS = -std=gnu11 -Wall -Wextra -fno-omit-frame-pointer $(CFLAGS) \
+	     $(INCLUDES) -MMD -MP
 BPF_CFLAGS := -target bpf -g -O2 -Wall -D__TARGET_ARCH_x86 -Ikmod -Ibpf \
 	      -Iinclude/uapi -Ibuild/bpf -MMD -MP
 
@@ -27,13 +30,17 @@ programs = $(patsubst %.c,build/bin/%,$(notdir $(1)))
 LIB_OBJ := $(call objects,$(wildcard lib/*.c))
 BPF_SRC := $(wildcard bpf/*.bpf.c)
 SKELETONS := $(BPF_SRC:bpf/%.bpf.c=build/bpf/%.skel.h)
-TRACE_OBJ := $(call objects,$(wildcard tools/bus1-trace/*.c))
+PROTO := $(patsubst tools/bus1-trace/%.proto,build/proto/%.pb-c.c, \
+	 $(wildcard tools/bus1-trace/*.proto))
+TRACE_OBJ := $(call objects,$(wildcard tools/bus1-trace/*.c)) \
+	     $(PROTO:build/proto/%.c=build/obj/proto/%.o)
 EXAMPLES := $(call programs,$(wildcard examples/*.c))
 TEST_SRC := $(wildcard tests/uapi/t-*.c)
 TESTS_32 := $(call programs,$(filter %32.c,$(TEST_SRC)))
 TESTS := $(call programs,$(filter-out %32.c,$(TEST_SRC)))
 STRESS := $(call programs,$(wildcard tests/stress/*.c))
 TRACE_TESTS := $(call programs,$(wildcard tests/trace/*.c))
+INCIDENTS := $(call programs,$(wildcard tests/incidents/*.c))
 BENCH := $(call programs,$(wildcard tests/bench/*.c))
 LIBS := build/lib/libbus1.so build/lib/libbus1.a
 TOOLS := $(if $(TRACE_OBJ),build/bin/bus1-trace)
@@ -66,7 +73,7 @@ modules: $(MODULES)
 lib: $(LIBS)
 tools: $(TOOLS)
 examples: $(EXAMPLES)
-tests: $(TESTS) $(TESTS_32) $(STRESS) $(TRACE_TESTS) $(BENCH)
+tests: $(TESTS) $(TESTS_32) $(STRESS) $(TRACE_TESTS) $(INCIDENTS) $(BENCH)
 man: $(MAN)
 
 # Whatever runs a compiler waits for this; it takes no time when all is there.
@@ -122,19 +129,28 @@ build/bpf/%.skel.h: build/bpf/%.bpf.o
 	mv $@.new $@
 .PRECIOUS: build/bpf/%.bpf.o
 
-$(TRACE_OBJ): $(SKELETONS)
+# The fields of Perfetto's schema that export writes
+build/proto/%.pb-c.c: tools/bus1-trace/%.proto | deps
+	@mkdir -p $(@D)
+	protoc-c --c_out=build/proto -I tools/bus1-trace $<
+build/obj/proto/%.o: build/proto/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(TRACE_OBJ): $(SKELETONS) $(PROTO)
 build/obj/tools/bus1-trace/main.o: Makefile
 build/obj/tools/bus1-trace/main.o: ALL_CFLAGS += -DBUS1_VERSION='"$(VERSION)"'
 build/bin/bus1-trace: $(TRACE_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lelf -lz
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -ldw -lelf -lz -lprotobuf-c
 
 $(EXAMPLES): build/bin/%: build/obj/examples/%.o build/lib/libbus1.a
 $(TESTS): build/bin/%: build/obj/tests/uapi/%.o build/lib/libbus1.a
 $(STRESS): build/bin/%: build/obj/tests/stress/%.o build/lib/libbus1.a
 $(TRACE_TESTS): build/bin/%: build/obj/tests/trace/%.o build/lib/libbus1.a
+$(INCIDENTS): build/bin/%: build/obj/tests/incidents/%.o build/lib/libbus1.a
 $(BENCH): build/bin/%: build/obj/tests/bench/%.o build/lib/libbus1.a
-$(EXAMPLES) $(TESTS) $(STRESS) $(TRACE_TESTS) $(BENCH):
+$(EXAMPLES) $(TESTS) $(STRESS) $(TRACE_TESTS) $(INCIDENTS) $(BENCH):
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -pthread
 
@@ -168,6 +184,7 @@ bench: build/kmod/6.1/bus1.ko $(BENCH)
 
 .PHONY: lint
 lint: build/kernel/6.1/release $(SKELETONS)
+	@scripts/deps check
 	@tests/run --host --timeout 600 scripts/lint
 
 .PHONY: shell

@@ -5,14 +5,13 @@
 /*
  * DOC: what the BPF programs count for bus1-trace acct
  *
- * Shared by both sides, as bus1_event.h.
+ * Shared by both sides, as bus1_event.h; from a recording the tool counts the
+ * same.
  */
-enum bus1_acct_event {
-	ACCT_CHARGE,
-	ACCT_DISCHARGE,
-	ACCT_REJECT,
-	ACCT_MAX
-};
+#include "bus1_event.h"
+#include "trace_abi.h"
+
+#define BUS1_ACCT_INLINE static inline __attribute__((always_inline))
 
 /* What @peer of user @claimant does with what user @owner may have pinned */
 struct bus1_flow_key {
@@ -58,5 +57,50 @@ struct bus1_refusal {
 	__u64 limit;
 	char comm[16];
 };
+
+BUS1_ACCT_INLINE void bus1_flow_key_of(const __u64 *arg,
+				       struct bus1_flow_key *key)
+{
+	key->owner = arg[0];
+	key->claimant = arg[1];
+	key->peer = arg[2];
+	key->resource = arg[3];
+	key->zero = 0;
+}
+
+BUS1_ACCT_INLINE void bus1_flow_add(struct bus1_flow *flow, __u32 type,
+				    const __u64 *arg)
+{
+	flow->held = arg[5];
+	if (type == EV_acct_charge) {
+		flow->charges++;
+		flow->charged += arg[4];
+	} else {
+		flow->discharges++;
+		flow->discharged += arg[4];
+	}
+}
+
+/* Each open() that is refused has a peer ID of its own, which nobody will use. */
+BUS1_ACCT_INLINE void bus1_refusal_key_of(const __u64 *arg, __u32 pid,
+					  struct bus1_refusal_key *key)
+{
+	key->owner = arg[0];
+	key->claimant = arg[1];
+	key->peer = (__u32)arg[9] == BUS1_OP_OPEN ? 0 : arg[2];
+	key->resource = arg[3];
+	key->level = arg[8];
+	key->op = arg[9];
+	key->pid = pid;
+}
+
+BUS1_ACCT_INLINE void bus1_refusal_add(struct bus1_refusal *sum,
+				       const __u64 *arg)
+{
+	sum->count++;
+	sum->amount = arg[4];
+	sum->held = arg[5];
+	sum->limit = arg[10];
+}
 
 #endif /* _BUS1_ACCT_H */

@@ -1,222 +1,81 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: the events of bus1-trace monitor
+ * DOC: events, one by one
  *
  * One body for each event serves as tp_btf, where the module's BTF is there,
- * and as raw_tp, where it is not: the tool loads one of the two. Arguments are
- * scalars in either case. There is no CO-RE relocation and no read of kernel
- * memory in this file, so that raw_tp needs no BTF and passes a lockdown.
- *
- * For each event type: seen = put into the ring + filtered + ring_full +
- * map_full. The tool adds what it showed and checks the sum.
+ * and as raw_tp, where it is not: the tool loads one of the two, of the events
+ * that a verb needs. Arguments are scalars in either case. But for payload()
+ * there is no CO-RE relocation and no read of kernel memory in this file, so
+ * that raw_tp needs no BTF and passes a lockdown.
  */
 #include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
-#include "bus1_event.h"
-#include "trace_abi.h"
+#include "bus1_filter.h"
+#include "bus1_match.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Constants: where a filter is off, the verifier removes its code. */
-const volatile __u32 filter_pid;
-const volatile __u64 filter_peer;
-const volatile bool filter_uid;
-const volatile __u32 filter_uid_value;
+/* What else is wanted */
+const volatile bool want_cgroup;
+const volatile bool want_stack;
+const volatile __u32 want_payload; /* bytes */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 23);
 } ring SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, EV_MAX);
-	__type(key, __u32);
-	__type(value, struct bus1_count);
-} counts SEC(".maps");
-
-/* Peers that satisfy -p or -u; the tool adds those of before its start. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1 << 16);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, __u64);
-	__type(value, __u32);
-} matches SEC(".maps");
-
-/*
- * By thread: the transaction of which it let a part through. Such a part may
- * also come after the commit (a NODE_RELEASE that waited for its handle), so
- * what is left here by threads long dead has to make room: LRU.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1 << 14);
-	__type(key, __u64);
-	__type(value, struct bus1_tx);
-} parts SEC(".maps");
-
-static __always_inline bool filtering(void)
+/* Without room there is none: the handle is then shown without it. */
+static __always_inline void stack(void *ctx)
 {
-	return filter_pid || filter_uid || filter_peer;
-}
-
-static __always_inline __u32 current_pid(void)
-{
-	return bpf_get_current_pid_tgid() >> 32;
-}
-
-static __always_inline __u32 match_bits(__u64 peer)
-{
-	__u32 *bits = bpf_map_lookup_elem(&matches, &peer);
-
-	return bits ? *bits : 0;
-}
-
-/* An account has an owner and a claimant, and neither need have a peer here. */
-static __always_inline bool match_account(__u32 type, __u64 *arg, __u32 n)
-{
-	if (type == EV_acct_reject)
-		return (__u32)arg[0] == filter_uid_value ||
-		       (__u32)arg[1] == filter_uid_value;
-	if (type == EV_op_fail && n > BUS1_OP_FAIL_1_0)
-		return (__u32)arg[3] == BUS1_CHECK_QUOTA &&
-		       (__u32)arg[6] == filter_uid_value;
-	return false;
-}
-
-/* Each filter is satisfied by either side of the event, or by who acts. */
-static __always_inline bool match(__u32 type, __u64 *arg, __u32 n, __u64 from,
-				  __u64 to)
-{
-	__u32 bits = 0;
-
-	if (filter_peer && from != filter_peer && to != filter_peer)
-		return false;
-	if (filter_pid || filter_uid) {
-		bits = match_bits(from);
-		if (to != from)
-			bits |= match_bits(to);
-	}
-	if (filter_pid && !(bits & BUS1_MATCH_PID) &&
-	    current_pid() != filter_pid)
-		return false;
-	if (filter_uid && !(bits & BUS1_MATCH_UID) &&
-	    !match_account(type, arg, n))
-		return false;
-	return true;
-}
-
-/* Remember that @peer satisfies filters. False: the map is full. */
-static __always_inline bool learn(__u64 peer, __u32 bits)
-{
-	if (!bits || (match_bits(peer) & bits) == bits)
-		return true;
-	bits |= match_bits(peer);
-	return !bpf_map_update_elem(&matches, &peer, &bits, BPF_ANY);
-}
-
-static __always_inline bool learn_from(__u32 type, __u64 *arg)
-{
-	__u32 bits = 0;
-
-	if (filter_pid && current_pid() == filter_pid) {
-		if (type == EV_peer_new || type == EV_msg_recv ||
-		    type == EV_notify_recv)
-			bits |= BUS1_MATCH_PID;
-		/* a CLOSE is run by whoever happens to drop the file last */
-		if (type == EV_tx_commit && (__u32)arg[2] <= BUS1_TX_SEND)
-			bits |= BUS1_MATCH_PID;
-	}
-	if (filter_uid && type == EV_peer_new &&
-	    (__u32)arg[1] == filter_uid_value)
-		bits |= BUS1_MATCH_UID;
-	return learn(arg[0], bits);
-}
-
-/*
- * A transaction is shown if it, or a part of it, passes: one of its messages,
- * notifications or transferred handles, which the same thread reports before
- * the commit. False: the map is full.
- */
-static __always_inline bool pass_tx(__u32 type, __u64 *arg, bool *pass)
-{
+	struct bus1_stack *s = bpf_ringbuf_reserve(&ring, sizeof(*s), 0);
 	__u64 id = bpf_get_current_pid_tgid();
-	struct bus1_tx tx, *part;
+	long size;
 
-	if (type == EV_tx_commit) {
-		part = bpf_map_lookup_elem(&parts, &id);
-		if (!part)
-			return true;
-		if (part->peer == arg[0] && part->tx == arg[1])
-			*pass = true;
-		bpf_map_delete_elem(&parts, &id);
-		return true;
-	}
-	if (!*pass)
-		return true;
-	if (type == EV_msg_send || type == EV_notify_send) {
-		tx.peer = arg[0];
-		tx.tx = arg[1];
-	} else if (type == EV_handle_new &&
-		   (__u32)arg[4] != BUS1_HOW_MESSAGE) {
-		tx.peer = arg[5];
-		tx.tx = arg[6];
-	} else {
-		return true;
-	}
-	return !bpf_map_update_elem(&parts, &id, &tx, BPF_ANY);
+	if (!s)
+		return;
+	s->type = EV_STACK;
+	s->pid = id >> 32;
+	s->tid = id;
+	size = bpf_get_stack(ctx, s->ip, sizeof(s->ip), BPF_F_USER_STACK);
+	s->n = size > 0 ? size / sizeof(s->ip[0]) : 0;
+	bpf_ringbuf_submit(s, BPF_RB_NO_WAKEUP);
 }
 
-static __always_inline int event(__u64 *arg, __u32 type, __u32 n, __u32 narrow,
-				 __u32 from, __u32 to)
+static __always_inline int event(__u64 *arg, __u32 type, __u32 narrow,
+				 struct bus1_roles roles)
 {
-	__u32 key = type; /* type itself remains a constant */
-	bool known = type == EV_peer_new || type == EV_peer_free;
+	enum bus1_verdict verdict;
 	struct bus1_count *count;
 	struct bus1_event *e;
-	bool pass = true;
 	__u64 id;
 	__u32 i;
 
-	count = bpf_map_lookup_elem(&counts, &key);
+	count = count_event(arg, type, &roles, true, &verdict);
 	if (!count)
 		return 0;
-	count->seen++;
-
-	if (filtering()) {
-		bool fits = learn_from(type, arg);
-
-		pass = match(type, arg, n, arg[from], arg[to]);
-		if (!pass_tx(type, arg, &pass) || !fits) {
-			count->map_full++;
-			return 0;
-		}
-		if (!pass) {
-			count->filtered++;
-			if (!known)
-				return 0;
-		}
-	}
-
+	if (want_stack && type == EV_handle_new && verdict == FILTER_PASS)
+		stack(arg);
 	e = bpf_ringbuf_reserve(&ring,
 				__builtin_offsetof(struct bus1_event, arg) +
-					n * sizeof(e->arg[0]),
+					roles.n * sizeof(e->arg[0]),
 				0);
 	if (!e) {
-		if (pass)
+		if (verdict == FILTER_PASS)
 			count->ring_full++;
 		return 0;
 	}
 	id = bpf_get_current_pid_tgid();
 	e->type = type;
-	e->flags = pass ? 0 : BUS1_EVENT_CONTEXT;
+	e->flags = verdict == FILTER_PASS ? 0 : BUS1_EVENT_CONTEXT;
 	e->pid = id >> 32;
 	e->tid = id;
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
+	e->cgroup = want_cgroup ? bpf_get_current_cgroup_id() : 0;
 #pragma unroll
 	for (i = 0; i < BUS1_EVENT_ARGS; i++)
-		if (i < n)
+		if (i < roles.n)
 			e->arg[i] = narrow >> i & 1 ? (__u32)arg[i] : arg[i];
 
 	/* the reader comes by itself every few ms: no wake-up to pay for */
@@ -224,45 +83,113 @@ static __always_inline int event(__u64 *arg, __u32 type, __u32 n, __u32 narrow,
 	return 0;
 }
 
-#define X(name, n, time, narrow, from, to)                         \
-	SEC("tp_btf/" #name)                                       \
-	int name##_btf(__u64 *arg)                                 \
-	{                                                          \
-		return event(arg, EV_##name, n, narrow, from, to); \
-	}                                                          \
-	SEC("raw_tp/" #name)                                       \
-	int name##_raw(__u64 *arg)                                 \
-	{                                                          \
-		return event(arg, EV_##name, n, narrow, from, to); \
+#define PROGRAM(section, function, type, narrow, ...)                     \
+	SEC(section)                                                      \
+	int function(__u64 *arg)                                          \
+	{                                                                 \
+		return event(arg, type, narrow,                           \
+			     (struct bus1_roles){ __VA_ARGS__ });         \
 	}
+
+#define X(name, n, time, narrow, ...)                                     \
+	PROGRAM("tp_btf/" #name, name##_btf, EV_##name, narrow, n, time,  \
+		__VA_ARGS__)                                              \
+	PROGRAM("raw_tp/" #name, name##_raw, EV_##name, narrow, n, time,  \
+		__VA_ARGS__)
 BUS1_EVENTS(X)
 #undef X
 
-/* Instead of op_fail where the module is of schema 1.0 */
-SEC("tp_btf/op_fail")
-int op_fail_btf_1_0(__u64 *arg)
-{
-	return event(arg, EV_op_fail, BUS1_OP_FAIL_1_0, 0x00e, 0, 0);
-}
-
-SEC("raw_tp/op_fail")
-int op_fail_raw_1_0(__u64 *arg)
-{
-	return event(arg, EV_op_fail, BUS1_OP_FAIL_1_0, 0x00e, 0, 0);
-}
+/* Instead of these where the module is of schema 1.0, or 1.1 */
+PROGRAM("tp_btf/op_fail", op_fail_btf_1_0, EV_op_fail, 0x00e,
+	BUS1_OP_FAIL_1_0, 5, 0, 0, NO, NO)
+PROGRAM("raw_tp/op_fail", op_fail_raw_1_0, EV_op_fail, 0x00e,
+	BUS1_OP_FAIL_1_0, 5, 0, 0, NO, NO)
+PROGRAM("tp_btf/msg_send", msg_send_btf_1_1, EV_msg_send, 0x044,
+	BUS1_MSG_SEND_1_1, 7, 0, 3, 3, 4)
+PROGRAM("raw_tp/msg_send", msg_send_raw_1_1, EV_msg_send, 0x044,
+	BUS1_MSG_SEND_1_1, 7, 0, 3, 3, 4)
 
 /*
- * Only so that the module takes the time when a transaction begins; what
- * tx_begin says comes again with tx_commit.
+ * Only so that the module takes the time when a transaction begins, where a
+ * verb does not need the event itself: tx_commit says all of it again.
  */
 SEC("tp_btf/tx_begin")
-int tx_begin_btf(void *ctx)
+int begun_btf(void *ctx)
 {
 	return 0;
 }
 
 SEC("raw_tp/tx_begin")
-int tx_begin_raw(void *ctx)
+int begun_raw(void *ctx)
 {
+	return 0;
+}
+
+/* As the module has them, as far as they are needed */
+struct bus1_peer___module {
+	u64 id;
+} __attribute__((preserve_access_index));
+
+struct bus1_item___module {
+	struct bus1_peer___module *peer;
+	u64 tx_peer;
+	u64 tx;
+	u8 type;
+} __attribute__((preserve_access_index));
+
+struct bus1_payload___module {
+	size_t size;
+	u8 data[];
+} __attribute__((preserve_access_index));
+
+struct bus1_msg___module {
+	struct bus1_item___module item;
+	u32 index;
+	u64 node_id;
+	struct bus1_payload___module *payload;
+} __attribute__((preserve_access_index));
+
+/* Where a message is at hand that is about to be sent: before its msg_send */
+SEC("fentry/bus1_trace_send")
+int payload(__u64 *ctx)
+{
+	struct bus1_item___module *item = (void *)ctx[0];
+	const struct bus1_roles roles = { BUS1_MSG_SEND_1_1, 7, 0, 3, 3, 4 };
+	__u64 arg[BUS1_MSG_SEND_1_1] = {};
+	struct bus1_payload___module *data;
+	struct bus1_msg___module *message;
+	struct bus1_bytes *b;
+	size_t size;
+
+	if (BPF_CORE_READ(item, type)) /* a notification */
+		return 0;
+	message = (void *)item -
+		  bpf_core_field_offset(struct bus1_msg___module, item);
+	data = BPF_CORE_READ(message, payload);
+	if (!data)
+		return 0;
+	arg[0] = BPF_CORE_READ(item, tx_peer);
+	arg[1] = BPF_CORE_READ(item, tx);
+	arg[2] = BPF_CORE_READ(message, index);
+	arg[3] = BPF_CORE_READ(item, peer, id);
+	arg[4] = BPF_CORE_READ(message, node_id);
+	if (filter_event(&filter, EV_msg_send, arg, &roles) != FILTER_PASS)
+		return 0;
+	b = bpf_ringbuf_reserve(&ring, sizeof(*b), 0);
+	if (!b)
+		return 0;
+	b->type = EV_PAYLOAD;
+	b->peer = arg[0];
+	b->tx = arg[1];
+	b->index = arg[2];
+	size = BPF_CORE_READ(data, size);
+	if (size > want_payload)
+		size = want_payload;
+	if (size > sizeof(b->data))
+		size = sizeof(b->data);
+	if (bpf_probe_read_kernel(b->data, size, &data->data))
+		size = 0;
+	b->n = size;
+	bpf_ringbuf_submit(b, BPF_RB_NO_WAKEUP);
 	return 0;
 }

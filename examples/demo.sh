@@ -2,18 +2,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Real processes on the bus under "bus1-trace monitor": a service with two
 # clients and one that dies, a publisher with two subscribers, of which one
-# dies. Takes some seconds, ends with a summary; status 0 if all went well.
+# dies; who holds what meanwhile; and the same once more by "top" and "latency",
+# from a recording that ran beside it. Takes some seconds, ends with a summary;
+# status 0 if all went well.
 set -u
 
-dir=$(mktemp -d) || exit 1
+dir=$(mktemp -d) && cd "$dir" || exit 1
 failed=0
 monitor=
+recorder=
 background=
 
 cleanup()
 {
 	[ -z "$background" ] || kill $background 2>/dev/null
-	[ -z "$monitor" ] || kill $monitor 2>/dev/null
+	[ -z "$monitor$recorder" ] || kill $monitor $recorder 2>/dev/null
 	rm -rf "$dir"
 }
 trap cleanup EXIT
@@ -61,7 +64,25 @@ done
 echo "demo: a client and a subscriber will kill themselves; the shell says so."
 echo
 
-# The monitor's first line comes when it is attached.
+# show NAME COMMAND...: without the account of events, which says the same
+# each time
+show()
+{
+	name=$1
+	shift
+	echo
+	echo "\$ $*"
+	"$@" >"$dir/$name"
+	expect "the status of $*" $? 0
+	sed '/^  *seen  *shown/,$d' "$dir/$name" | grep .
+}
+
+# The recorder's file has its beginning when it is attached, and the monitor's
+# first line comes then.
+bus1-trace record -o demo.bus1 >"$dir/recorder" &
+recorder=$!
+until_true 20 test -s demo.bus1 ||
+	die "bus1-trace record does not start"
 mkfifo "$dir/fifo" || exit 1
 tee "$dir/trace" <"$dir/fifo" &
 tee=$!
@@ -82,6 +103,10 @@ subscriber=$!
 bus1-subscriber -k 1 "$dir/publisher" >"$dir/victim.log" &
 victim=$!
 background="$background $subscriber $victim"
+
+# The publisher ticks once a second: there is time to look at who holds what.
+until_true 10 grep -q '^tick' "$dir/subscriber.log"
+show handles bus1-trace handles >"$dir/shown-handles"
 
 bus1-client "$dir/service" 2 >"$dir/client1.log"
 expect "the first client's status" $? 0
@@ -122,6 +147,14 @@ expect "the status of bus1-trace" $? 0
 monitor=
 wait $tee
 kill $watchdog
+kill -INT $recorder
+wait $recorder
+expect "the status of bus1-trace record" $? 0
+recorder=
+
+cat "$dir/shown-handles"
+show top bus1-trace top -i demo.bus1 -n 12 60
+show latency bus1-trace latency -i demo.bus1 -n 30
 
 expect "answers to the first client" "$(count '^REQUEST' client1.log)" 2
 expect "answers to the second client" "$(count '^REQUEST' client2.log)" 1
@@ -132,9 +165,15 @@ expect "the service's account" "$(tail -n 1 "$dir/service.log")" \
 expect "the publisher's account" "$(tail -n 1 "$dir/publisher.log")" \
 	"ticks: 3, deliveries: 4, missed: 0, subscribers gone: 1, dropped: 0"
 for program in service client publisher subscri; do
-	[ "$(count bus1-$program trace)" -gt 0 ] ||
-		expect "bus1-$program in the trace" missing there
+	[ "$(count "$program[a-z]*#" trace)" -gt 0 ] ||
+		expect "$program in the trace" missing there
 done
+[ "$(count '^publisher#.* subscriber#' handles)" -gt 0 ] ||
+	expect "the publisher's handle to a subscriber" missing there
+[ "$(count '^publisher#' top)" -gt 0 ] ||
+	expect "the publisher in top" missing there
+[ "$(count 'messages, from send to receipt' latency)" -gt 0 ] ||
+	expect "messages in latency" missing there
 
 echo
 echo "service:    $(tail -n 1 "$dir/service.log")"

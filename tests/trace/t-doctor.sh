@@ -68,7 +68,7 @@ ok "an older minor: what is missing" says \
 	'^warn  schema       module 1.0, .* monitor shows no refusals, acct does not work$'
 bus1-trace acct >"$dir/out" 2>&1
 is "an older minor: acct refuses" $? 1
-ok "an older minor: acct says why" says 'trace schema 1.0, which has no accounts'
+ok "an older minor: acct says why" says 'trace schema 1.0, which lacks events that acct needs'
 for option in "" --raw-tp; do
 	monitor_start --json $option
 	until_true test -s "$dir/out" # it complained before

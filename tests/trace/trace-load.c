@@ -8,6 +8,9 @@
  *   trace-load orphan   a message that is received after its sender's death
  *   trace-load hold     peers to be looked at, until it is killed
  *   trace-load flood N  N messages as fast as they go
+ *   trace-load peers N  N pairs of peers that come, talk, and go, not too fast
+ *   trace-load tty COMMAND...  runs it on a terminal of 20 lines and copies what
+ *                       it writes there
  *   trace-load hog [NAME]  a process called NAME of another user claims from a
  *                       service what it can, and more; the end of its standard
  *                       input lets it begin, and it stays until it is killed
@@ -25,6 +28,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/bus1.h>
+#include <pty.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -326,6 +330,45 @@ static void flood(int n)
 	}
 }
 
+static void peers(int n)
+{
+	int from, to;
+	uint64_t handle;
+
+	while (n--) {
+		from = peer_open();
+		to = peer_open();
+		handle = give(to, from);
+		must(send_to(from, &handle, 1, BYTES, 1), "SEND");
+		if (receive(to, BYTES, &handle) != BUS1_MESSAGE_TYPE_USER)
+			die("RECV");
+		close(from);
+		close(to);
+		usleep(200);
+	}
+}
+
+static void tty(char **argv)
+{
+	const struct winsize size = { .ws_row = 20, .ws_col = 80 };
+	char buf[4096];
+	ssize_t n;
+	int fd;
+	pid_t pid = forkpty(&fd, NULL, NULL, &size);
+
+	if (pid < 0)
+		die("forkpty");
+	if (!pid) {
+		setenv("TERM", "xterm", 1);
+		execvp(argv[0], argv);
+		die(argv[0]);
+	}
+	while ((n = read(fd, buf, sizeof(buf))) > 0) {
+		fwrite(buf, 1, n, stdout);
+		fflush(stdout);
+	}
+}
+
 static void orphan(void)
 {
 	int to = peer_open(), from = peer_open(), status;
@@ -538,6 +581,14 @@ int main(int argc, char **argv)
 
 	if (!strcmp(verb, "flood")) {
 		flood(argc > 2 ? atoi(argv[2]) : 1000);
+		return 0;
+	}
+	if (!strcmp(verb, "peers")) {
+		peers(argc > 2 ? atoi(argv[2]) : 1000);
+		return 0;
+	}
+	if (!strcmp(verb, "tty") && argc > 2) {
+		tty(argv + 2);
 		return 0;
 	}
 	if (!strcmp(verb, "files")) {

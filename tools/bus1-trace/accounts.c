@@ -128,6 +128,18 @@ static void add_account(struct accounts *a, const char *line)
 	}
 }
 
+void accounts_parse(struct accounts *a, const char *line)
+{
+	if (!strncmp(line, "bus1-accounts ", 14))
+		a->time = object_value(line, "time");
+	else if (!strncmp(line, "user ", 5))
+		add_account(a, line);
+	else if (!strncmp(line, "quota ", 6) && a->n_accounts)
+		add_quota(a, line);
+	else if (!strncmp(line, "trace ", 6) && a->n_quotas && a->n_accounts)
+		add_trace(a, line);
+}
+
 /* Returns 0, or a negative errno. */
 int accounts_read(struct accounts *a)
 {
@@ -141,16 +153,7 @@ int accounts_read(struct accounts *a)
 		return -errno;
 	while (getline(&line, &size, file) > 0) {
 		line[strcspn(line, "\n")] = '\0';
-		if (!strncmp(line, "bus1-accounts ", 14)) {
-			a->time = object_value(line, "time");
-		} else if (!strncmp(line, "user ", 5)) {
-			add_account(a, line);
-		} else if (!strncmp(line, "quota ", 6) && a->n_accounts) {
-			add_quota(a, line);
-		} else if (!strncmp(line, "trace ", 6) && a->n_quotas &&
-			   a->n_accounts) {
-			add_trace(a, line);
-		}
+		accounts_parse(a, line);
 	}
 	if (!feof(file))
 		error = errno ? -errno : -EIO;

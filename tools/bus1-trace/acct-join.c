@@ -15,25 +15,30 @@
 
 static void set_name(uint64_t id, uint32_t pid, const char *comm)
 {
-	struct peer *peer = peers_get(id);
+	struct peer who = { .pid = pid };
 
-	peer->pid = pid;
-	memcpy(peer->comm, comm, sizeof(peer->comm));
-	peer->has_name = true;
+	memcpy(who.comm, comm, sizeof(who.comm));
+	interval_name(id, &who);
 }
 
 /*
  * Who charges uses the claiming peer. Of an own account it may also be one who
- * transfers a handle to it, which gives a name only where there is none.
+ * transfers a handle to it, which gives a name only where there is none. A
+ * discharge is anybody's.
  */
-static void learn_flow(const struct bus1_flow_key *key,
-		       const struct bus1_flow *flow)
+static void learn_flow(const struct flow *flow)
 {
-	struct peer *peer = peers_get(key->peer);
+	const struct bus1_flow_key *key = &flow->key;
+	const struct peer *peer = peers_find(key->peer);
 
-	peer->is_of_pid = true; /* it passed the filter */
-	if (flow->pid && (key->owner != key->claimant || !peer->has_name))
-		set_name(key->peer, flow->pid, flow->comm);
+	if (!flow->sum.charges)
+		return;
+	if (key->owner == key->claimant && peer && peer->has_name)
+		set_name(key->peer, peer->pid, peer->comm);
+	else
+		set_name(key->peer, flow->sum.pid, flow->sum.comm);
+	/* it passed the filter */
+	peers_get(key->peer)->bits |= filter.bits & ~BUS1_MATCH_UID;
 }
 
 static int compare(uint64_t x, uint64_t y)
@@ -96,14 +101,14 @@ static struct claim *find(const struct acct_view *view, size_t n,
 		   NULL;
 }
 
-static void join_flows(struct acct_view *view, size_t known,
-		       const struct sums *sums)
+static void join_flows(struct acct_view *view, size_t known)
 {
-	uint32_t i;
+	struct flow **flows;
+	size_t n = acct_flows(&flows), i;
 
-	for (i = 0; i < sums->n_flows; i++) {
-		const struct bus1_flow_key *key = &sums->flow_keys[i];
-		const struct bus1_flow *flow = &sums->flows[i];
+	for (i = 0; i < n; i++) {
+		const struct bus1_flow_key *key = &flows[i]->key;
+		const struct bus1_flow *flow = &flows[i]->sum;
 		struct claim *claim = find(view, known, key);
 
 		if (!claim) {
@@ -113,34 +118,24 @@ static void join_flows(struct acct_view *view, size_t known,
 			claim->held = view->error ? flow->held : 0;
 		}
 		claim->flow = *flow;
-		view->count[ACCT_CHARGE] += flow->charges;
-		view->count[ACCT_DISCHARGE] += flow->discharges;
-		learn_flow(key, flow);
+		view->charges += flow->charges;
+		view->discharges += flow->discharges;
+		learn_flow(flows[i]);
 	}
+	free(flows);
 }
 
-static void join_refusals(struct acct_view *view, const struct sums *sums)
+static void join_refusals(struct acct_view *view)
 {
 	struct claim *claim;
 	struct peer *peer;
-	uint32_t i;
+	size_t i;
 
-	view->n_refusals = sums->n_refusals;
-	view->refusals = calloc(sums->n_refusals + 1, sizeof(*view->refusals));
-	if (!view->refusals) {
-		complain("out of memory");
-		exit(EXIT_ERROR);
-	}
-	for (i = 0; i < sums->n_refusals; i++) {
+	view->n_refusals = acct_refusals(&view->refusals);
+	for (i = 0; i < view->n_refusals; i++) {
 		struct refusal *refusal = &view->refusals[i];
 
-		refusal->key = sums->refusal_keys[i];
-		refusal->sum = sums->refusals[i];
-		/* there is none where nobody could open it, nor of others */
-		peer = peers_find(refusal->key.peer);
-		if (peer)
-			peer->is_of_pid = true;
-		view->count[ACCT_REJECT] += refusal->sum.count;
+		view->refused += refusal->sum.count;
 		claim = find(view, view->now.n_claims,
 			     &(struct bus1_flow_key){
 				     .owner = refusal->key.owner,
@@ -153,43 +148,33 @@ static void join_refusals(struct acct_view *view, const struct sums *sums)
 		if (refusal->key.op == BUS1_OP_SEND && refusal->key.peer)
 			set_name(refusal->key.peer, refusal->key.pid,
 				 refusal->sum.comm);
+		/* there is none where nobody could open it, nor of others */
+		peer = peers_find(refusal->key.peer);
+		if (peer)
+			peer->bits |= filter.bits & ~BUS1_MATCH_UID;
 	}
 }
 
-void acct_join(struct acct_view *view, const struct sums *sums)
+void acct_join(struct acct_view *view)
 {
 	size_t known = view->now.n_claims;
 
 	sort_by_key(view);
-	join_flows(view, known, sums);
+	join_flows(view, known);
 	sort_by_key(view);
-	join_refusals(view, sums);
-}
-
-/* Peers have ended whose last claim from their own user is gone: themselves. */
-void acct_bury(const struct sums *sums, void (*forgotten)(uint64_t id))
-{
-	uint32_t i;
-
-	for (i = 0; i < sums->n_flows; i++) {
-		const struct bus1_flow_key *key = &sums->flow_keys[i];
-
-		if (key->owner == key->claimant && !sums->flows[i].held &&
-		    key->resource == BUS1_RESOURCE_OBJECTS)
-			peers_bury(key->peer, forgotten);
-	}
+	join_refusals(view);
 }
 
 /* As the programs do it, but for claims of which they saw nothing. */
-static bool wanted(const struct probe_options *options,
-		   const struct bus1_flow_key *key)
+static bool wanted(const struct bus1_flow_key *key)
 {
 	const struct peer *peer = peers_find(key->peer);
+	uint32_t bits = peer ? peer->bits : 0;
 
-	return (!options->has_uid || key->owner == options->uid ||
-		key->claimant == options->uid) &&
-	       (!options->peer || key->peer == options->peer) &&
-	       (!options->pid || (peer && peer->is_of_pid));
+	if (key->owner == filter.uid || key->claimant == filter.uid)
+		bits |= BUS1_MATCH_UID;
+	return (bits & filter.bits) == filter.bits && !filter.node &&
+	       (!filter.peer || key->peer == filter.peer);
 }
 
 static int by_uid(const void *a, const void *b)
@@ -241,9 +226,9 @@ static void add_refused(struct acct_view *view)
 }
 
 /* What the filters refuse goes; an account stays with what passes of it. */
-void acct_filter(struct acct_view *view, const struct probe_options *options)
+void acct_filter(struct acct_view *view)
 {
-	bool all = !options->pid && !options->peer && !options->has_uid;
+	bool all = !filter.bits && !filter.peer && !filter.node;
 	struct accounts *now = &view->now;
 	size_t i, n = 0;
 
@@ -254,7 +239,7 @@ void acct_filter(struct acct_view *view, const struct probe_options *options)
 	for (i = 0; i < now->n_claims; i++) {
 		struct claim *claim = &now->claims[i];
 
-		if (!wanted(options, &claim->key))
+		if (!wanted(&claim->key))
 			continue;
 		if (claim->has_limit) {
 			now->accounts[claim->account].wanted = true;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "acct.h"
+#include "options.h"
 
 #define NAME 15
 /* Of a screen: heads and what says that there is more; most rows of a table */
@@ -237,10 +238,8 @@ static void print_claim(const struct claim *claim, bool flow)
 	const struct peer *peer = peers_find(claim->key.peer);
 	const char *what = symbol_resource(claim->key.resource);
 
-	if (peer && !peer->has_name)
-		peer = NULL;
 	print_who(claim->key.owner, claim->key.claimant,
-		  peer ? peer->comm : "?", claim->key.peer,
+		  peers_name(claim->key.peer), claim->key.peer,
 		  peer ? peer->pid : 0);
 	printf(" %-7s", what ? what : "?");
 	print_amount(claim->held);
@@ -314,15 +313,13 @@ void acct_text_refusals(const struct refusal *refusals, size_t n, size_t max)
 
 static void print_title(const struct acct_view *view)
 {
-	if (view->timestamps)
-		print_time(view->now.time);
 	printf("interval %" PRIu64 ", %.1f s: ", view->number,
 	       (view->now.time - view->start) / 1e9);
-	print_short(view->count[ACCT_CHARGE]);
+	print_short(view->charges);
 	printf(" charges, ");
-	print_short(view->count[ACCT_DISCHARGE]);
+	print_short(view->discharges);
 	printf(" back, ");
-	print_short(view->count[ACCT_REJECT]);
+	print_short(view->refused);
 	printf(" refused\n");
 	if (view->uncounted)
 		printf("At least: %" PRIu64 " more events found a map full.\n",
@@ -339,10 +336,10 @@ void acct_text(const struct acct_view *view)
 		accounts += view->now.accounts[i].wanted;
 	for (i = 0; i < view->now.n_quotas; i++)
 		quotas += view->now.quotas[i].wanted;
-	if (view->lines) {
-		claims = view->lines < LINES_FIXED + N_TABLES ?
+	if (options.lines) {
+		claims = options.lines < LINES_FIXED + N_TABLES ?
 				 N_TABLES :
-				 view->lines - LINES_FIXED;
+				 options.lines - LINES_FIXED;
 		few = claims / N_TABLES;
 		if (few > ROWS_FEW)
 			few = ROWS_FEW;
@@ -462,8 +459,8 @@ void acct_json(const struct acct_view *view)
 		       ",\"uncounted\":%" PRIu64 "}\n",
 		       view->number, view->start, now->time,
 		       view->error ? "false" : "true",
-		       view->count[ACCT_CHARGE], view->count[ACCT_DISCHARGE],
-		       view->count[ACCT_REJECT], view->uncounted);
+		       view->charges, view->discharges,
+		       view->refused, view->uncounted);
 	else
 		printf("{\"type\":\"accounts\",\"schema\":\"%d.%d\",\"time\":%" PRIu64
 		       "}\n",

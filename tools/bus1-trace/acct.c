@@ -4,55 +4,26 @@
  *
  * Who claims how much from whom, who is nearest to a limit, and whose claims
  * were refused. How things are now comes from debugfs; what happens in an
- * interval is added up in the kernel.
+ * interval is added up in the kernel. A recording has the first as it was at its
+ * start, and all that changed it.
  */
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
-#include <linux/capability.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <time.h>
-#include <unistd.h>
 #include "acct.h"
+#include "options.h"
 
-#define LINES 24
-/* A shorter interval would be over before a screen is written. */
-#define INTERVAL_MIN 0.01
-
-static struct {
-	struct probe_options probes;
-	bool json, raw, timestamps;
-	double seconds, interval;
-	uint64_t count, lines;
-} options;
+#define ACCT_EVENTS                                                       \
+	(BUS1_EVENT_BIT(EV_acct_charge) | BUS1_EVENT_BIT(EV_acct_discharge) | \
+	 BUS1_EVENT_BIT(EV_acct_reject))
+/* What tells the filter, or of a recording the reader, who uses a peer */
+#define LEARN_EVENTS                                                  \
+	(BUS1_EVENT_BIT(EV_peer_new) | BUS1_EVENT_BIT(EV_peer_name) | \
+	 BUS1_EVENT_BIT(EV_tx_commit) | BUS1_EVENT_BIT(EV_msg_recv) | \
+	 BUS1_EVENT_BIT(EV_notify_recv))
 
 static struct acct_total total;
-static uint64_t shown[ACCT_MAX];
-static int matches_fd = -1;
-
-/* A peer of which nothing is known any more needs no match either. */
-static void forget_match(uint64_t id)
-{
-	bpf_map_delete_elem(matches_fd, &id);
-}
-
-static void show(struct acct_view *view)
-{
-	acct_filter(view, &options.probes);
-	acct_sort(view);
-	view->timestamps = options.timestamps;
-	view->lines = options.lines;
-	if (options.json)
-		acct_json(view);
-	else
-		acct_text(view);
-	output_failed();
-}
 
 static void view_free(struct acct_view *view)
 {
@@ -60,61 +31,47 @@ static void view_free(struct acct_view *view)
 	free(view->refusals);
 }
 
-/* Shows what was counted since @start; returns whether that could be read. */
-static bool show_interval(struct summer *summer, uint64_t number,
-			  uint64_t *start)
+static void show_view(struct acct_view *view)
 {
-	struct acct_view view = { .number = number, .start = *start };
-	static uint64_t map_full;
-	const struct sums *sums;
-	uint32_t i;
-	int error;
-
-	error = summer_take(summer, &sums);
-	if (error) {
-		complain("acct: what was counted cannot be read: %s",
-			 strerror(-error));
-		return false;
-	}
-	*start = now_ns();
-	view.error = accounts_read(&view.now);
-	view.now.time = *start;
-	view.uncounted = sums->map_full - map_full;
-	map_full = sums->map_full;
-	acct_join(&view, sums);
-	if (number > 1 && !options.json)
-		putchar('\n');
-	show(&view);
-	for (i = 0; i < ACCT_MAX; i++)
-		shown[i] += view.count[i];
-	acct_total(&view, &total);
-	acct_bury(sums, matches_fd < 0 ? NULL : forget_match);
-	view_free(&view);
-	return true;
+	acct_filter(view);
+	acct_sort(view);
+	if (options.json)
+		acct_json(view);
+	else
+		acct_text(view);
+	output_failed();
 }
 
-static int report(struct summer *summer, uint64_t intervals, double seconds)
+static void show(const struct interval *interval)
 {
-	static const char *const names[] = { "acct_charge", "acct_discharge",
-					     "acct_reject" };
-	struct loss loss = { .missed = summer_missed(summer) };
-	struct bus1_count counts[ACCT_MAX];
-	int i;
+	struct acct_view view = {
+		.number = interval->number,
+		.start = interval->start,
+		.uncounted = interval->uncounted,
+	};
 
-	loss.lost = loss.missed;
-	summer_counts(summer, counts);
-	if (!options.json && intervals > 1 && total.n) {
-		qsort(total.refusals, total.n, sizeof(*total.refusals),
-		      acct_by_count);
-		printf("\nOf all %" PRIu64 " intervals:\n", intervals);
-		acct_text_refusals(total.refusals, total.n,
-				   options.lines ? options.lines / 2 : SIZE_MAX);
-	}
-	count_header(options.json);
-	for (i = 0; i < ACCT_MAX; i++)
-		count_row(options.json, names[i], &counts[i], shown[i], &loss);
-	return count_summary(options.json, seconds, &loss,
-			     "A larger --entries, a shorter interval or a filter helps.");
+	if (options.input)
+		accounts_recorded(&view.now);
+	else
+		view.error = accounts_read(&view.now);
+	view.now.time = interval->time;
+	acct_join(&view);
+	if (!options.json)
+		interval_title(interval);
+	show_view(&view);
+	acct_total(&view, &total);
+	view_free(&view);
+	acct_sums_forget();
+}
+
+static void end(uint64_t intervals)
+{
+	if (options.json || intervals < 2 || !total.n)
+		return;
+	qsort(total.refusals, total.n, sizeof(*total.refusals), acct_by_count);
+	printf("\nOf all %" PRIu64 " intervals:\n", intervals);
+	acct_text_refusals(total.refusals, total.n,
+			   options.lines ? options.lines / 2 : SIZE_MAX);
 }
 
 static void explain_accounts(int error)
@@ -128,251 +85,113 @@ static void explain_accounts(int error)
 				    "");
 }
 
-static struct summer *attach(bool *raw)
+static void found_match(uint64_t id, uint32_t bits)
 {
-	struct summer *summer = NULL;
-	int error;
-
-	*raw = options.raw || !tp_btf_possible();
-	if (!*raw) {
-		summer = summer_attach(&options.probes, false, &error);
-		if (!summer && debug)
-			complain("tp_btf failed: %s; trying raw_tp",
-				 strerror(-error));
-	}
-	if (!summer) {
-		*raw = true;
-		summer = summer_attach(&options.probes, true, &error);
-	}
-	if (!summer)
-		explain_bpf("acct", error);
-	return summer;
+	peers_get(id)->bits |= bits;
 }
 
 static int run_snapshot(void)
 {
 	struct acct_view view = { 0 };
-	int error = accounts_read(&view.now);
+	struct snapshot snapshot;
+	int error;
 
+	if (!module_usable() ||
+	    !module_has("acct", BUS1_EVENT_BIT(EV_acct_charge)))
+		return EXIT_ERROR;
+	if (!filter_make())
+		return EXIT_USAGE;
+	error = accounts_read(&view.now);
 	if (error) {
 		explain_accounts(error);
 		return EXIT_ERROR;
 	}
-	peers_learn_snapshot(&options.probes, -1);
-	show(&view);
+	if (!snapshot_take(&snapshot, SNAPSHOT_PEERS)) {
+		peers_learn_snapshot(&snapshot, found_match);
+		snapshot_free(&snapshot);
+	}
+	show_view(&view);
 	view_free(&view);
 	return EXIT_OK;
 }
 
-/* True: until then; false: a signal asks to end. */
-static bool wait_until(const sigset_t *signals, uint64_t time)
+/* Live, over time: what is shown without the accounts is still worth it. */
+static struct bpf_object *open_acct(void)
 {
-	uint64_t now, left;
-
-	/* They are looked for also if it is late already. */
-	do {
-		struct timespec wait;
-
-		now = now_ns();
-		left = now < time ? time - now : 0;
-		wait.tv_sec = left / 1000000000;
-		wait.tv_nsec = left % 1000000000;
-		if (sigtimedwait(signals, NULL, &wait) > 0)
-			return false;
-	} while (now < time);
-	return true;
-}
-
-static int run_intervals(void)
-{
-	uint64_t start, from, next, end = UINT64_MAX, number = 0;
 	struct accounts accounts;
-	struct summer *summer;
-	struct timespec wall;
-	int status, error;
-	sigset_t signals;
-	bool raw, last;
+	static bool told;
+	int error = accounts_read(&accounts);
 
-	if (!capable(CAP_BPF) || !capable(CAP_PERFMON)) {
-		explain_bpf("acct with an interval", -EPERM);
-		return EXIT_ERROR;
-	}
-	/* They wait until they are asked for, so that no output is cut. */
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	error = accounts_read(&accounts);
-	if (error) {
+	if (error && !told) {
 		explain_accounts(error);
 		complain("only what is charged, given back and refused is shown");
-	} else {
-		accounts_free(&accounts);
+		told = true;
 	}
-	summer = attach(&raw);
-	if (!summer)
-		return EXIT_ERROR;
-	if (options.probes.pid)
-		matches_fd = summer_matches(summer);
-	peers_learn_snapshot(&options.probes, matches_fd);
-
-	start = now_ns();
-	from = start;
-	next = start;
-	clock_gettime(CLOCK_REALTIME, &wall);
-	if (options.seconds)
-		end = start + options.seconds * 1e9;
-	if (options.json)
-		json_start(raw ? "raw_tp" : "tp_btf", start, &wall);
-	output_failed();
-	do {
-		next += options.interval * 1e9;
-		if (next < now_ns()) /* the output took its time */
-			next = now_ns();
-		last = !wait_until(&signals, next < end ? next : end) ||
-		       number + 1 == options.count || now_ns() >= end ||
-		       output_failed();
-		/* so that nothing comes after the last reading */
-		if (last)
-			summer_detach(summer);
-		if (!show_interval(summer, ++number, &from)) {
-			summer_free(summer);
-			return EXIT_ERROR;
-		}
-	} while (!last);
-	status = report(summer, number, (now_ns() - start) / 1e9);
-	summer_free(summer);
-	return status;
+	accounts_free(&accounts);
+	return acct_open();
 }
 
-static void help(void)
+static void event(const struct item *item)
 {
-	printf("Usage: bus1-trace acct [OPTION]... [INTERVAL [COUNT]]\n"
-	       "Show who claims how much from whom, and how near to a limit. With INTERVAL,\n"
-	       "every so many seconds; also what was charged, given back and refused in it.\n\n"
-	       "  -p, --pid PID        what concerns a peer that process PID opened, holds or used\n"
-	       "  -u, --uid UID        what user UID claims, or others from it\n"
-	       "      --peer ID        what peer ID claims\n"
-	       "                       Of several filters, all have to fit.\n"
-	       "  -d, --duration SEC   end after SEC seconds\n"
-	       "  -n, --lines N        fit into N lines, 16 at least; 0 shows all\n"
-	       "  -T, --timestamp      begin each interval with the time of day\n"
-	       "      --json           one JSON object a line\n"
-	       "      --entries N      claims, and refusals, that are told apart in an\n"
-	       "                       interval (10240)\n"
-	       "      --raw-tp         use raw tracepoints also where the module has BTF\n"
-	       "  -v, --verbose        show what libbpf says\n"
-	       "  -h, --help           this text\n\n"
-	       "Ends with Ctrl-C. Status: 0, 1 error, 2 usage, 3 events were lost.\n");
+	acct_sums_event(&item->event);
+	accounts_event(&item->event);
 }
 
-/* What fits on the terminal; where there is none, what always fits */
-static uint64_t terminal_lines(void)
+static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	struct winsize size;
-
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_row)
-		return LINES;
-	return size.ws_row;
-}
-
-static bool parse_words(int n, char **words)
-{
-	if (n > 0 && !parse_seconds(words[0], &options.interval))
-		return false;
-	if (n > 0 && options.interval < INTERVAL_MIN) {
-		complain("an interval of %s seconds is too short: at least %g",
-			 words[0], INTERVAL_MIN);
-		return false;
-	}
-	return n < 2 || (parse_number("count", words[1], UINT64_MAX,
-				      &options.count) &&
-			 options.count);
+	return key == ARGP_KEY_ARG ? options_interval(arg, state) :
+				     ARGP_ERR_UNKNOWN;
 }
 
 int verb_acct(int argc, char **argv)
 {
-	enum { PEER = 256, JSON, ENTRIES, RAW };
-	static const struct option longs[] = {
-		{ "pid", required_argument, NULL, 'p' },
-		{ "uid", required_argument, NULL, 'u' },
-		{ "peer", required_argument, NULL, PEER },
-		{ "duration", required_argument, NULL, 'd' },
-		{ "lines", required_argument, NULL, 'n' },
-		{ "timestamp", no_argument, NULL, 'T' },
-		{ "json", no_argument, NULL, JSON },
-		{ "entries", required_argument, NULL, ENTRIES },
-		{ "raw-tp", no_argument, NULL, RAW },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
+	static const struct argp_child children[] = {
+		{ &options_filter_argp, 0, NULL, 0 },
+		{ &options_input_argp, 0, NULL, 0 },
+		{ &options_run_argp, 0, NULL, 0 },
+		{ &options_output_argp, 0, NULL, 0 },
+		{ &options_lines_argp, 0, NULL, 0 },
+		{ &options_common_argp, 0, NULL, 0 },
 		{ 0 },
 	};
-	bool ok = true;
-	int c;
+	static const struct argp argp = {
+		NULL, parse, "[INTERVAL [COUNT]]",
+		"Show who claims how much from whom, and how near to a limit. With INTERVAL, every so many seconds; also what was charged, given back and refused in it.\v"
+		"Ends with Ctrl-C. Status: 0, 1 error, 2 usage, 3 events were lost.\n\n"
+		"Examples:\n"
+		"  bus1-trace acct\n"
+		"  bus1-trace acct -d 10\n"
+		"  bus1-trace acct -u 1000 5\n"
+		"  bus1-trace acct -i yesterday.bus1 60",
+		children, NULL, NULL,
+	};
+	struct interval_verb verb = {
+		.name = "acct",
+		.events = ACCT_EVENTS,
+		.required = BUS1_EVENT_BIT(EV_acct_charge),
+		.snapshots = true,
+		.open = open_acct,
+		.close = acct_close,
+		.turn = acct_turn,
+		.read = acct_read,
+		.event = event,
+		.account = accounts_line,
+		.show = show,
+		.end = end,
+		.shown = acct_shown,
+	};
+	int status = options_parse(&argp, argc, argv);
 
-	options.probes.entries = 10240;
-	options.lines = terminal_lines();
-	while ((c = getopt_long(argc, argv, "p:u:d:n:Tvh", longs, NULL)) !=
-	       -1) {
-		switch (c) {
-		case 'p':
-			ok &= parse_number("process ID", optarg, INT32_MAX,
-					   &options.probes.pid) &&
-			      options.probes.pid;
-			break;
-		case 'u':
-			ok &= parse_number("user ID", optarg, UINT32_MAX - 1,
-					   &options.probes.uid);
-			options.probes.has_uid = true;
-			break;
-		case PEER:
-			ok &= parse_number("peer ID", optarg, UINT64_MAX,
-					   &options.probes.peer) &&
-			      options.probes.peer;
-			break;
-		case 'd':
-			ok &= parse_seconds(optarg, &options.seconds);
-			break;
-		case 'n':
-			ok &= parse_number("number of lines", optarg,
-					   UINT32_MAX, &options.lines);
-			break;
-		case 'T':
-			options.timestamps = true;
-			break;
-		case JSON:
-			options.json = true;
-			break;
-		case ENTRIES:
-			ok &= parse_number("number of entries, 1 to 1048576",
-					   optarg, 1 << 20,
-					   &options.probes.entries) &&
-			      options.probes.entries;
-			break;
-		case RAW:
-			options.raw = true;
-			break;
-		case 'v':
-			debug = true;
-			break;
-		case 'h':
-			help();
-			return EXIT_OK;
-		default:
-			return bad_arguments("acct", NULL);
-		}
-	}
-	ok = ok && parse_words(argc - optind, argv + optind);
-	if (!ok || argc - optind > 2)
-		return bad_arguments("acct", ok ? argv[optind + 2] : NULL);
-	if (!options.interval)
-		options.interval = options.seconds;
-	libbpf_quiet();
-	if (!module_usable())
-		return EXIT_ERROR;
-	if (module_minor() < 1) {
-		complain("the loaded bus1 module has trace schema 1.0, which has no accounts: load the bus1.ko that belongs to this bus1-trace");
-		return EXIT_ERROR;
-	}
-	return options.interval ? run_intervals() : run_snapshot();
+	if (status >= 0)
+		return status;
+	if (!options.input && !options.interval && !options.seconds)
+		return run_snapshot();
+	if (!filter_make())
+		return EXIT_USAGE;
+	if (filter.bits || options.input)
+		verb.also = LEARN_EVENTS;
+	if (options.input)
+		verb.also |= BUS1_EVENT_BIT(EV_peer_free);
+	verb.interval = options.interval;
+	return interval_run(&verb);
 }

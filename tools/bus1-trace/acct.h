@@ -5,13 +5,15 @@
 /*
  * DOC: the parts of acct
  *
- *   acct.c       the verb: when to look, and how it ends
+ *   acct.c       the verb
  *   accounts.c   the accounts as they are now
- *   sums.c       what was charged, given back and refused meanwhile
+ *   acct-sums.c  what was charged, given back and refused meanwhile
+ *   acct-replay.c  both of a recording
  *   acct-join.c  the two together
  *   acct-show.c  that, as a screen or as records
  */
-#include "bus1-trace.h"
+#include "interval.h"
+#include "table.h"
 #include "bus1_acct.h"
 
 #define N_RESOURCES 2
@@ -61,34 +63,40 @@ struct accounts {
 int accounts_read(struct accounts *accounts);
 void accounts_free(struct accounts *accounts);
 struct claim *accounts_add_claim(struct accounts *accounts);
+/* The next line of debugfs */
+void accounts_parse(struct accounts *accounts, const char *line);
 
-/* sums.c */
+/*
+ * acct-replay.c, from a recording: a line of debugfs, as it was when it began; an
+ * event; and what that amounts to.
+ */
+void accounts_line(const char *line);
+void accounts_event(const struct bus1_event *event);
+void accounts_recorded(struct accounts *accounts);
+
+/* acct-sums.c: what happened in an interval */
+struct flow {
+	struct bus1_flow_key key;
+	struct bus1_flow sum;
+	struct table_entry entry;
+};
+
 struct refusal {
 	struct bus1_refusal_key key;
 	struct bus1_refusal sum;
+	struct table_entry entry;
 };
 
-/* What was counted between two readings */
-struct sums {
-	struct bus1_flow_key *flow_keys;
-	struct bus1_flow *flows;
-	struct bus1_refusal_key *refusal_keys;
-	struct bus1_refusal *refusals;
-	uint32_t n_flows, n_refusals;
-	uint64_t map_full; /* events, since the start */
-};
-
-struct summer;
-
-struct summer *summer_attach(const struct probe_options *options, bool raw,
-			     int *error);
-void summer_detach(struct summer *summer);
-void summer_free(struct summer *summer);
-int summer_matches(struct summer *summer);
-/* What was counted since the last time; it is the summer's. */
-int summer_take(struct summer *summer, const struct sums **sums);
-void summer_counts(struct summer *summer, struct bus1_count *sum);
-uint64_t summer_missed(struct summer *summer);
+struct bpf_object *acct_open(void);
+void acct_close(void);
+int acct_turn(void);
+int acct_read(void);
+extern uint64_t acct_shown[EV_MAX];
+void acct_sums_event(const struct bus1_event *event);
+/* In no order; the array is the caller's to free. */
+size_t acct_flows(struct flow ***list);
+size_t acct_refusals(struct refusal **list);
+void acct_sums_forget(void);
 
 /* acct-join.c */
 struct acct_view {
@@ -96,11 +104,9 @@ struct acct_view {
 	int error; /* why there are no accounts, or 0 */
 	struct refusal *refusals; /* the most frequent first */
 	size_t n_refusals;
-	uint64_t count[ACCT_MAX]; /* events */
+	uint64_t charges, discharges, refused; /* events */
 	uint64_t uncounted; /* events that found a map full */
 	uint64_t number, start; /* of the interval; no number: a snapshot */
-	size_t lines;
-	bool timestamps;
 };
 
 /* Refusals of all intervals, by key */
@@ -109,10 +115,8 @@ struct acct_total {
 	size_t n;
 };
 
-void acct_join(struct acct_view *view, const struct sums *sums);
-/* @forgotten as of peers_bury() */
-void acct_bury(const struct sums *sums, void (*forgotten)(uint64_t id));
-void acct_filter(struct acct_view *view, const struct probe_options *options);
+void acct_join(struct acct_view *view);
+void acct_filter(struct acct_view *view);
 void acct_total(const struct acct_view *view, struct acct_total *total);
 int acct_by_flow_key(const struct bus1_flow_key *x,
 		     const struct bus1_flow_key *y);

@@ -5,19 +5,22 @@
 /*
  * DOC: bus1-trace
  *
- * One file a verb (monitor.c, acct.c and what acct.h names, status.c, doctor.c);
- * shared parts:
+ * One file a verb, and shared parts:
  *
  *   system.c    what this machine offers: module, schema, BTF, privileges
+ *   options.c   command lines
  *   probes.c    the BPF programs: loaded, attached, counted
+ *   filter.c    which events are wanted
+ *   stream.c    events in order, live or from a recording
  *   count.c     what became of all events
  *   events.c    the events' and their arguments' names
  *   peers.c     which process is behind which peer
  *   order.c     from order of arrival to order of the module's stamps
  *   fold.c      the messages of a transaction, until it commits
+ *   snapshot.c  all peers as they are now
+ *   world.c     all that there is, as the events go on
  *   text.c      rows for people
  *   json.c      records for programs
- *   snapshot.c  all peers as they are now
  */
 #include <linux/types.h>
 #include <stdbool.h>
@@ -26,9 +29,8 @@
 #include <stdio.h>
 #include <time.h>
 #include "bus1_event.h"
+#include "snapshot.h"
 #include "trace_abi.h"
-
-#define COMM_LEN 16
 
 enum {
 	EXIT_OK = 0,
@@ -42,10 +44,16 @@ extern bool debug;
 
 __attribute__((format(printf, 1, 2))) void complain(const char *fmt, ...);
 int verb_monitor(int argc, char **argv);
+int verb_top(int argc, char **argv);
+int verb_latency(int argc, char **argv);
+int verb_handles(int argc, char **argv);
+int verb_graph(int argc, char **argv);
 int verb_acct(int argc, char **argv);
 int verb_status(int argc, char **argv);
+int verb_record(int argc, char **argv);
+int verb_report(int argc, char **argv);
+int verb_export(int argc, char **argv);
 int verb_doctor(int argc, char **argv);
-int bad_arguments(const char *verb, const char *extra);
 bool output_failed(void);
 bool parse_number(const char *what, const char *s, uint64_t max,
 		  uint64_t *value);
@@ -69,30 +77,51 @@ void libbpf_quiet(void);
 void explain_bpf(const char *verb, int error);
 uint64_t now_ns(void);
 
-/* probes.c */
+/* probes.c: the programs of bus1_trace.bpf.c */
 struct probe_options {
-	uint64_t pid, uid, peer; /* filters: 0 is none, for uid has_uid says */
-	bool has_uid;
-	uint64_t ring_size; /* of monitor, in bytes */
-	uint64_t entries; /* of acct, in each map */
+	uint32_t events; /* BUS1_EVENT_BIT() of each */
+	uint64_t ring_size; /* bytes */
+	bool cgroups, stacks;
+	uint32_t payload; /* bytes */
 };
 
 struct probes;
+struct bpf_object;
+struct bpf_program;
 
-struct probes *probes_attach(const struct probe_options *options, bool raw,
-			     int *error);
+/*
+ * By tp_btf, or else by raw_tp (@raw says which). NULL: it has been complained
+ * about.
+ */
+struct probes *probes_attach(const char *verb,
+			     const struct probe_options *options, bool *raw);
+/* By one way alone; says nothing, but sets @error to a negative errno. */
+struct probes *probes_try(const struct probe_options *options, bool raw,
+			  int *error);
 void probes_detach(struct probes *probes);
 void probes_free(struct probes *probes);
+struct bpf_object *probes_object(struct probes *probes);
 int probes_fd(struct probes *probes, const char *map);
 void probes_counts(struct probes *probes, struct bus1_count *sum);
 uint64_t probes_missed(struct probes *probes);
 
-struct bpf_object;
-
 bool tp_btf_possible(void);
-void programs_choose(struct bpf_object *object, bool raw);
+/*
+ * Whether to load @program: it is of this way, and of an event and with the
+ * arguments that the module has.
+ */
+bool program_fits(const struct bpf_program *program, bool raw);
+struct bpf_map;
+/* Before loading what includes bus1_match.bpf.h */
+void filter_maps(struct bpf_map *matches, struct bpf_map *parts);
 uint64_t programs_missed(struct bpf_object *object);
 void counts_read(int map, uint32_t n, struct bus1_count *sum);
+/* BUS1_EVENT_BIT() of those that a module of schema 1.@minor has */
+uint32_t schema_events(unsigned int minor);
+/* Whether the loaded one has them. If not, this complains, as does the next. */
+bool module_has(const char *verb, uint32_t events);
+/* Whether @verb can attach to it, with these events at least. */
+bool probes_possible(const char *verb, uint32_t required);
 
 /* count.c */
 struct loss {
@@ -136,78 +165,17 @@ const char *symbol_resource(uint64_t v);
 const char *symbol_level(uint64_t v);
 const char *error_name(int error);
 
-/* order.c */
-struct peer;
-
-/* What its messages, or transferred handles, say of a transaction. */
-struct fold {
-	uint64_t receiver; /* the first, 0 if none is known */
-	uint64_t bytes;
-	uint64_t handles;
-};
-
-struct item {
-	struct bus1_event event;
-	unsigned int n_args; /* an older module may give fewer */
-	struct fold fold;
-};
-
-struct heap_entry {
-	uint64_t key;
-	uint64_t arrival;
-	struct item *item;
-	struct peer *peer; /* a receipt: the peer's next one goes here */
-};
-
-struct heap {
-	struct heap_entry *v;
-	size_t n, size;
-};
-
-struct order {
-	struct heap heap;
-	uint64_t arrivals;
-	uint64_t newest; /* the largest stamp that arrived */
-	uint64_t shown; /* the largest stamp that was shown */
-	uint64_t late;
-};
-
-void order_add(struct order *order, struct item *item);
-struct item *order_next(struct order *order, uint64_t until);
-uint64_t event_stamp(const struct bus1_event *event);
-
-/* peers.c */
-struct peer {
-	uint64_t id;
-	uint32_t uid, pid;
-	bool has_uid, has_name;
-	bool is_of_pid; /* of -p: for acct, who looks for himself */
-	char comm[COMM_LEN];
-	struct heap receipts; /* that wait in order.c */
-	uint64_t received; /* the last receive number shown */
-	struct peer *next;
-};
-
-struct peer *peers_get(uint64_t id);
-struct peer *peers_find(uint64_t id);
-void peers_learn(const struct bus1_event *event);
-/* What was there before the start: names, and who satisfies filters. */
-void peers_learn_snapshot(const struct probe_options *options, int matches);
-/* Forgets the peers dead longest; @forgotten, if set, hears of each. */
-void peers_bury(uint64_t id, void (*forgotten)(uint64_t id));
-
-/* fold.c */
-bool fold_part(const struct bus1_event *event);
-void fold_commit(const struct bus1_event *event, struct fold *fold);
-
 /* text.c */
+struct item;
 struct text_options {
 	bool timestamps;
 	bool color;
 };
 
 bool text_color(void);
+/* The time of day; of a recording, it has to be told first what it was. */
 void print_time(uint64_t ns);
+void clock_set(uint64_t monotonic, uint64_t realtime);
 /* "comm#id", in @width columns; without "#id" where there is none */
 void print_peer(const char *comm, uint64_t id, int width);
 /* In 5 columns: from 100000 on as K, M, G, T, P, E of 1024 */
@@ -222,40 +190,10 @@ int print_safe(const char *s, int max);
 /* The length of the UTF-8 sequence at @s, 0 if it is none. */
 int utf8_length(const unsigned char *s);
 void json_string(const char *s);
-void json_start(const char *way, uint64_t start, const struct timespec *wall);
+struct stream_start;
+void json_start(const struct stream_start *start);
 void json_event(const struct item *item);
+/* "word key=value ..." of debugfs as members */
 void json_pairs(const char *line);
-
-/* snapshot.c */
-struct holder {
-	uint32_t pid, fd;
-	char comm[COMM_LEN];
-};
-
-struct peer_state {
-	uint64_t id, uid, pid, nodes, handles, queued, bytes;
-	struct holder *holders;
-	size_t n_holders;
-	char **objects; /* lines of debugfs: its nodes and handles */
-	size_t n_objects;
-};
-
-struct snapshot {
-	struct peer_state *peers;
-	size_t n_peers;
-	uint64_t time;
-	bool debugfs; /* else fdinfo */
-	bool bpf; /* descriptors found by the iterator, else in /proc */
-	bool initial_pids; /* /proc shows the initial PID name space */
-	size_t unreadable; /* processes */
-};
-
-/* Room for one more in an array that doubles at powers of two. */
-void *grow(void *array, size_t n, size_t size);
-int snapshot_take(struct snapshot *snapshot);
-void snapshot_free(struct snapshot *snapshot);
-/* Of a line of debugfs. */
-uint64_t object_value(const char *line, const char *key);
-void object_word(const char *line, const char *key, char *word, size_t size);
 
 #endif /* _BUS1_TRACE_TOOL_H */

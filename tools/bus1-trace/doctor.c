@@ -6,7 +6,6 @@
  * suffers or a second way is taken; bad, where a verb will not work.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
@@ -17,14 +16,14 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-#include "acct.h"
+#include "options.h"
+#include "stream.h"
 
 #define KLOG_READ_ALL 3
 #define KLOG_SIZE_BUFFER 10
 
 enum verdict { OK, WARN, BAD };
 
-static bool json;
 static int count[BAD + 1];
 
 /* @mend is printed behind what was found, and is NULL where all is well. */
@@ -40,7 +39,7 @@ verdict(enum verdict v, const char *check, const char *mend, const char *fmt,
 	vsnprintf(found, sizeof(found), fmt, args);
 	va_end(args);
 	count[v]++;
-	if (!json) {
+	if (!options.json) {
 		printf("%-4s  %-12s %s\n", words[v], check, found);
 		if (mend)
 			printf("%18s -> %s\n", "", mend);
@@ -261,69 +260,47 @@ static void check_mounts(void)
 			"bus1 cannot be read: status misses peers that are in no descriptor table, acct all claims");
 }
 
-/* The proof: load and attach what monitor and acct do, and detach it again. */
+/* The proof: load and attach what the verbs do, and detach it again. */
 static void try_attach(bool raw)
 {
-	const struct probe_options options = { .ring_size = 1 << 16,
-					       .entries = 1 };
+	const struct probe_options want = {
+		.events = schema_events(module_minor()),
+		.ring_size = 1 << 16,
+	};
 	const char *way = raw ? "raw_tp" : "tp_btf";
-	struct summer *summer = NULL;
 	struct probes *probes;
 	int error;
 
-	probes = probes_attach(&options, raw, &error);
-	if (probes && module_minor() >= 1)
-		summer = summer_attach(&options, raw, &error);
-	if (probes && (summer || module_minor() < 1))
+	probes = probes_try(&want, raw, &error);
+	if (probes)
 		verdict(OK, "attach", NULL, "by %s", way);
 	else
 		verdict(BAD, "attach", "bus1-trace doctor -v shows why",
 			"by %s: %s", way, strerror(-error));
-	summer_free(summer);
 	probes_free(probes);
-}
-
-static void help(void)
-{
-	printf("Usage: bus1-trace doctor [OPTION]...\n"
-	       "Check what this machine offers for tracing bus1.\n\n"
-	       "      --json     one JSON object a line\n"
-	       "  -v, --verbose  show what libbpf says\n"
-	       "  -h, --help     this text\n\n"
-	       "Status: 0, or 1 if a check is \"bad\".\n");
 }
 
 int verb_doctor(int argc, char **argv)
 {
-	enum { JSON = 256 };
-	static const struct option longs[] = {
-		{ "json", no_argument, NULL, JSON },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
+	static const struct argp_child children[] = {
+		{ &options_output_argp, 0, NULL, 0 },
+		{ &options_common_argp, 0, NULL, 0 },
 		{ 0 },
 	};
+	static const struct argp argp = {
+		NULL, NULL, NULL,
+		"Check what this machine offers for tracing bus1.\v"
+		"Status: 0, or 1 if a check is \"bad\".\n\n"
+		"Examples:\n"
+		"  bus1-trace doctor\n"
+		"  bus1-trace doctor -v 2>libbpf.log",
+		children, NULL, NULL,
+	};
+	int status = options_parse(&argp, argc, argv);
 	bool bpf;
-	int c;
 
-	while ((c = getopt_long(argc, argv, "vh", longs, NULL)) != -1) {
-		switch (c) {
-		case JSON:
-			json = true;
-			break;
-		case 'v':
-			debug = true;
-			break;
-		case 'h':
-			help();
-			return EXIT_OK;
-		default:
-			return bad_arguments("doctor", NULL);
-		}
-	}
-	if (optind < argc)
-		return bad_arguments("doctor", argv[optind]);
-	libbpf_quiet();
-
+	if (status >= 0)
+		return status;
 	check_kernel();
 	check_module();
 	check_module_btf();
@@ -336,7 +313,7 @@ int verb_doctor(int argc, char **argv)
 			try_attach(false);
 		try_attach(true);
 	}
-	if (json)
+	if (options.json)
 		printf("{\"type\":\"doctor\",\"ok\":%d,\"warn\":%d,\"bad\":%d}\n",
 		       count[OK], count[WARN], count[BAD]);
 	else if (count[BAD])

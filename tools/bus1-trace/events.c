@@ -24,7 +24,8 @@ SYMBOLS(symbol_kind, [BUS1_KIND_NODE_RELEASE] = "node_release",
 	[BUS1_KIND_HANDLE_RELEASE] = "handle_release")
 SYMBOLS(symbol_op, [BUS1_OP_TRANSFER] = "transfer",
 	[BUS1_OP_RELEASE] = "release", [BUS1_OP_SEND] = "send",
-	[BUS1_OP_RECV] = "recv", [BUS1_OP_OPEN] = "open")
+	[BUS1_OP_RECV] = "recv", [BUS1_OP_NAME] = "name",
+	[BUS1_OP_OPEN] = "open")
 SYMBOLS(symbol_check, [BUS1_CHECK_FLAGS] = "flags",
 	[BUS1_CHECK_POINTER] = "pointer", [BUS1_CHECK_LIMIT] = "limit",
 	[BUS1_CHECK_ID] = "id", [BUS1_CHECK_DUPLICATE] = "duplicate",
@@ -32,7 +33,7 @@ SYMBOLS(symbol_check, [BUS1_CHECK_FLAGS] = "flags",
 	[BUS1_CHECK_FD] = "fd", [BUS1_CHECK_DATA] = "data",
 	[BUS1_CHECK_IOVEC] = "iovec", [BUS1_CHECK_ROOM] = "room",
 	[BUS1_CHECK_MEMORY] = "memory", [BUS1_CHECK_SIGNAL] = "signal",
-	[BUS1_CHECK_QUOTA] = "quota")
+	[BUS1_CHECK_QUOTA] = "quota", [BUS1_CHECK_NAME] = "name")
 SYMBOLS(symbol_resource, [BUS1_RESOURCE_OBJECTS] = "objects",
 	[BUS1_RESOURCE_BYTES] = "bytes")
 SYMBOLS(symbol_level, "-", [BUS1_LEVEL_USER] = "user",
@@ -46,20 +47,38 @@ const char *error_name(int error)
 #define NUMBER(n) { .name = n }
 #define SYMBOL(n, s) { .name = n, .symbol = s }
 
-#define HEAD(event, n, at, narrow, f, t) \
+#define HEAD(event, n, at, narrow, f, t, node_peer, node) \
 	[EV_##event] = { .name = #event, .time = at, .from = f, .to = t, \
 			 .field = { FIELDS_##event } },
 
 #define FIELDS_peer_new \
 	NUMBER("peer"), NUMBER("uid"), NUMBER("pid"), NUMBER("time")
+#define FIELDS_peer_name \
+	NUMBER("peer"), NUMBER("name0"), NUMBER("name1"), NUMBER("name2"), \
+		NUMBER("name3"), NUMBER("time")
 #define FIELDS_peer_free \
 	NUMBER("peer"), NUMBER("uid"), NUMBER("transactions"), \
 		NUMBER("receipts"), NUMBER("time")
+#define FIELDS_node_new NUMBER("peer"), NUMBER("node"), NUMBER("time")
+#define FIELDS_node_release \
+	NUMBER("peer"), NUMBER("node"), NUMBER("tx"), \
+		SYMBOL("why", symbol_why), NUMBER("time")
+#define FIELDS_node_free FIELDS_node_new
 #define FIELDS_handle_new \
 	NUMBER("peer"), NUMBER("handle"), NUMBER("node_peer"), \
 		NUMBER("node"), SYMBOL("how", symbol_how), \
 		NUMBER("tx_peer"), NUMBER("tx"), NUMBER("index"), \
 		NUMBER("slot"), NUMBER("time")
+#define FIELDS_handle_release \
+	NUMBER("peer"), NUMBER("handle"), NUMBER("node_peer"), \
+		NUMBER("node"), SYMBOL("why", symbol_why), NUMBER("time")
+#define FIELDS_handle_free \
+	NUMBER("peer"), NUMBER("handle"), NUMBER("node_peer"), \
+		NUMBER("node"), NUMBER("time")
+#define FIELDS_tx_begin \
+	NUMBER("peer"), NUMBER("tx"), SYMBOL("kind", symbol_tx), \
+		NUMBER("receivers"), NUMBER("messages"), \
+		NUMBER("notifications"), NUMBER("time")
 #define FIELDS_tx_commit \
 	NUMBER("peer"), NUMBER("tx"), SYMBOL("kind", symbol_tx), \
 		NUMBER("receivers"), NUMBER("messages"), \
@@ -67,7 +86,7 @@ const char *error_name(int error)
 #define FIELDS_msg_send \
 	NUMBER("peer"), NUMBER("tx"), NUMBER("index"), NUMBER("receiver"), \
 		NUMBER("node"), NUMBER("bytes"), NUMBER("handles"), \
-		NUMBER("time")
+		NUMBER("time"), NUMBER("handle")
 #define FIELDS_msg_recv \
 	NUMBER("receiver"), NUMBER("recv"), NUMBER("peer"), NUMBER("tx"), \
 		NUMBER("index"), NUMBER("node"), NUMBER("bytes"), \
@@ -90,6 +109,12 @@ const char *error_name(int error)
 		SYMBOL("kind", symbol_kind), NUMBER("id"), \
 		NUMBER("node_peer"), NUMBER("node"), \
 		SYMBOL("why", symbol_why), NUMBER("time")
+#define FIELDS_acct_charge \
+	NUMBER("owner"), NUMBER("claimant"), NUMBER("peer"), \
+		SYMBOL("resource", symbol_resource), NUMBER("amount"), \
+		NUMBER("held"), NUMBER("quota_left"), NUMBER("user_left"), \
+		NUMBER("quota"), NUMBER("max"), NUMBER("time")
+#define FIELDS_acct_discharge FIELDS_acct_charge
 #define FIELDS_acct_reject \
 	NUMBER("owner"), NUMBER("claimant"), NUMBER("peer"), \
 		SYMBOL("resource", symbol_resource), NUMBER("amount"), \
@@ -114,6 +139,7 @@ bool event_is_own(const struct bus1_event *event)
 		/* closing and dropping are done by whoever comes last */
 		return event->arg[2] <= BUS1_TX_SEND;
 	case EV_peer_new:
+	case EV_peer_name:
 	case EV_msg_recv:
 	case EV_notify_recv:
 	case EV_op_fail:

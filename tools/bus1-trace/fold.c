@@ -8,7 +8,7 @@
  * is a part of that, whose row has the number of handles already.
  */
 #include <stdlib.h>
-#include "bus1-trace.h"
+#include "stream.h"
 
 #define BUCKETS 4096
 /* Where a commit was lost, its messages wait in vain: let go beyond this. */
@@ -69,6 +69,7 @@ bool fold_part(const struct bus1_event *event)
 		if (p && !p->message) {
 			p->message = true;
 			p->fold.receiver = a[3];
+			p->fold.index = a[2];
 			p->fold.bytes = a[5];
 			p->fold.handles = a[6];
 		}

@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "bus1-trace.h"
+#include "stream.h"
 
 int utf8_length(const unsigned char *s)
 {
@@ -65,15 +65,40 @@ static void json_peer(const struct bus1_event *event, unsigned int i)
 	printf(",\"%s_pid\":%u,\"%s_comm\":", role,
 	       own ? event->pid : peer->pid, role);
 	json_string(own ? event->comm : peer->comm);
+	if (peer && *peer->name) {
+		printf(",\"%s_name\":", role);
+		json_string(peer->name);
+	}
 }
 
-/* @start: the same moment as @wall */
-void json_start(const char *way, uint64_t start, const struct timespec *wall)
+void json_start(const struct stream_start *start)
 {
 	printf("{\"type\":\"start\",\"schema\":\"%d.%d\",\"attach\":\"%s\",\"time\":%" PRIu64
-	       ",\"realtime\":%lld}\n",
-	       BUS1_TRACE_SCHEMA_MAJOR, BUS1_TRACE_SCHEMA_MINOR, way, start,
-	       wall->tv_sec * 1000000000LL + wall->tv_nsec);
+	       ",\"realtime\":%" PRIu64 "}\n",
+	       BUS1_TRACE_SCHEMA_MAJOR, BUS1_TRACE_SCHEMA_MINOR, start->way,
+	       start->time, start->realtime);
+}
+
+/* Four numbers, but a text */
+static void json_name(const struct bus1_event *event)
+{
+	char name[NAME_LEN];
+
+	memcpy(name, event->arg + 1, sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	printf(",\"peer\":%llu,\"name\":", event->arg[0]);
+	json_string(name);
+	printf(",\"time\":%llu", event->arg[5]);
+}
+
+static void json_payload(const struct bus1_bytes *payload)
+{
+	uint32_t i;
+
+	printf(",\"payload\":\"");
+	for (i = 0; i < payload->n; i++)
+		printf("%02x", payload->data[i]);
+	putchar('"');
 }
 
 void json_event(const struct item *item)
@@ -83,7 +108,9 @@ void json_event(const struct item *item)
 	unsigned int i;
 
 	printf("{\"type\":\"%s\"", info->name);
-	for (i = 0; i < item->n_args; i++) {
+	if (event->type == EV_peer_name)
+		json_name(event);
+	for (i = 0; event->type != EV_peer_name && i < item->n_args; i++) {
 		const struct field *field = &info->field[i];
 		uint64_t v = event->arg[i];
 		const char *symbol = field->symbol ? field->symbol(v) : NULL;
@@ -101,6 +128,8 @@ void json_event(const struct item *item)
 		if (name)
 			printf(",\"errno\":\"%s\"", name);
 	}
+	if (item->payload)
+		json_payload(item->payload);
 	if (event->type != EV_peer_new) /* it has its own pid */
 		printf(",\"pid\":%u", event->pid);
 	printf(",\"tid\":%u,\"comm\":", event->tid);

@@ -14,10 +14,17 @@ static const struct verb {
 	int (*run)(int argc, char **argv);
 	const char *does;
 } verbs[] = {
-	{ "monitor", verb_monitor, "show transactions and receipts, live" },
-	{ "acct", verb_acct, "show who claims how much from whom, and who is refused" },
-	{ "status", verb_status, "show all peers as they are now" },
-	{ "doctor", verb_doctor, "check what this machine offers for tracing" },
+	{ "monitor", verb_monitor, "transactions and receipts, as they happen" },
+	{ "top", verb_top, "peers by messages, bytes, queue, refusals" },
+	{ "latency", verb_latency, "histograms of the time from send to receipt" },
+	{ "handles", verb_handles, "who holds a handle to what, and what looks like a leak" },
+	{ "graph", verb_graph, "who can reach whom, as a picture" },
+	{ "acct", verb_acct, "who claims how much from whom, and who is refused" },
+	{ "status", verb_status, "all peers as they are now" },
+	{ "record", verb_record, "everything, into a file, for later and elsewhere" },
+	{ "report", verb_report, "what is in such a file" },
+	{ "export", verb_export, "for Perfetto, Wireshark, or as JSON" },
+	{ "doctor", verb_doctor, "what this machine offers for tracing" },
 };
 
 /* Writes what is buffered. The first error is kept: it is the one that counts. */
@@ -38,15 +45,6 @@ void complain(const char *fmt, ...)
 	vfprintf(stderr, fmt, args);
 	va_end(args);
 	fputc('\n', stderr);
-}
-
-/* @extra: an argument where none is taken, or NULL */
-int bad_arguments(const char *verb, const char *extra)
-{
-	if (extra)
-		complain("%s takes no argument: \"%s\"", verb, extra);
-	fprintf(stderr, "Try \"bus1-trace %s --help\".\n", verb);
-	return EXIT_USAGE;
 }
 
 bool parse_number(const char *what, const char *s, uint64_t max,
@@ -79,7 +77,7 @@ static void help(FILE *out)
 	size_t i;
 
 	fprintf(out, "Usage: bus1-trace VERB [OPTION]...\n"
-		     "Watch bus1, the capability-based IPC.\n\n");
+		     "Watch bus1, the capability-based IPC: live, or from a recording (-i FILE).\n\n");
 	for (i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
 		fprintf(out, "  %-9s %s\n", verbs[i].name, verbs[i].does);
 	fprintf(out, "\n  -h, --help     this text; after a verb, its options\n"

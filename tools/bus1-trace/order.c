@@ -13,7 +13,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "bus1-trace.h"
+#include "stream.h"
 
 uint64_t event_stamp(const struct bus1_event *event)
 {

@@ -2,16 +2,16 @@
 /*
  * DOC: peers
  *
- * A peer's name is the name of the process that acted on it last; before
- * that, of the one that opened or was found to hold it. Messages outlive their
- * sender, so names stay after a peer's end, until DEAD_MAX others died.
+ * A peer's name is that which its program gave it; else the name of the process
+ * that acted on it last, or before that, of the one that opened or was found to
+ * hold it. Messages outlive their sender, so names stay after a peer's end, until
+ * DEAD_MAX others died.
  */
-#include <bpf/bpf.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "bus1-trace.h"
+#include "options.h"
+#include "stream.h"
 
 #define BUCKETS 4096
 #define DEAD_MAX 16384
@@ -53,6 +53,10 @@ void peers_learn(const struct bus1_event *event)
 	if (!event_is_own(event))
 		return;
 	peer = peers_get(event->arg[0]);
+	if (event->type == EV_peer_name) {
+		memcpy(peer->name, event->arg + 1, sizeof(peer->name));
+		peer->name[sizeof(peer->name) - 1] = '\0';
+	}
 	peer->pid = event->pid;
 	memcpy(peer->comm, event->comm, sizeof(peer->comm));
 	peer->has_name = true;
@@ -70,6 +74,8 @@ static void learn_state(const struct snapshot *s,
 
 	peer->uid = state->uid;
 	peer->has_uid = true;
+	if (!*peer->name)
+		memcpy(peer->name, state->name, sizeof(peer->name));
 	/* IDs of another PID name space are not those of events */
 	if (!s->initial_pids || !state->n_holders || peer->has_name)
 		return;
@@ -78,48 +84,64 @@ static void learn_state(const struct snapshot *s,
 	peer->has_name = true;
 }
 
+static bool in_cgroup(uint32_t pid)
+{
+	char path[64], line[4200];
+
+	snprintf(path, sizeof(path), "/proc/%u/cgroup", pid);
+	/* the unified hierarchy is the line that begins with "0::" */
+	return read_line(path, line, sizeof(line)) &&
+	       !strncmp(line, "0::", 3) &&
+	       cgroup_fits(line + 3);
+}
+
+static uint32_t match_process(uint32_t pid, const char *comm)
+{
+	uint32_t bits = 0;
+
+	if (options.pid && pid == options.pid)
+		bits |= BUS1_MATCH_PID;
+	if (options.comm && !strncmp(comm, options.comm, COMM_LEN))
+		bits |= BUS1_MATCH_COMM;
+	if (options.cgroup && !options.input && in_cgroup(pid))
+		bits |= BUS1_MATCH_CGROUP;
+	return bits;
+}
+
 /* Which filters a peer satisfies that was there before the start. */
-static uint32_t match(const struct snapshot *s, const struct peer_state *state,
-		      const struct probe_options *options)
+static uint32_t match(const struct snapshot *s, const struct peer_state *state)
 {
 	uint32_t bits = 0;
 	size_t i;
 
-	if (options->has_uid && state->uid == options->uid)
+	if (options.has_uid && state->uid == options.uid)
 		bits |= BUS1_MATCH_UID;
-	if (!options->pid)
-		return bits;
-	if (state->pid == options->pid)
+	if (options.pid && state->pid == options.pid)
 		bits |= BUS1_MATCH_PID;
 	for (i = 0; s->initial_pids && i < state->n_holders; i++)
-		if (state->holders[i].pid == options->pid)
-			bits |= BUS1_MATCH_PID;
+		bits |= match_process(state->holders[i].pid,
+				      state->holders[i].comm);
 	return bits;
 }
 
-void peers_learn_snapshot(const struct probe_options *options, int matches)
+void peers_learn_snapshot(const struct snapshot *snapshot,
+			  void (*found)(uint64_t peer, uint32_t bits))
 {
-	struct snapshot snapshot;
 	size_t i;
 
-	if (snapshot_take(&snapshot))
-		return;
-	if (options->pid && (!snapshot.initial_pids || snapshot.unreadable))
+	if (options.pid && (!snapshot->initial_pids || snapshot->unreadable))
 		complain("not all descriptors could be seen: a peer that process %" PRIu64
 			 " holds, but did not open, is shown from its use of it on",
-			 options->pid);
-	for (i = 0; i < snapshot.n_peers; i++) {
-		struct peer_state *state = &snapshot.peers[i];
-		uint32_t bits = match(&snapshot, state, options);
+			 options.pid);
+	for (i = 0; i < snapshot->n_peers; i++) {
+		const struct peer_state *state = &snapshot->peers[i];
+		uint32_t bits = match(snapshot, state);
 
-		learn_state(&snapshot, state);
-		peers_get(state->id)->is_of_pid = bits & BUS1_MATCH_PID;
-		if (bits && matches >= 0 &&
-		    bpf_map_update_elem(matches, &state->id, &bits, BPF_ANY))
-			complain("peer %" PRIu64 " cannot be filtered by: %s",
-				 state->id, strerror(errno));
+		learn_state(snapshot, state);
+		peers_get(state->id)->is_of_pid |= !!(bits & BUS1_MATCH_PID);
+		if (bits && found)
+			found(state->id, bits);
 	}
-	snapshot_free(&snapshot);
 }
 
 static void peers_forget(uint64_t id)
@@ -134,6 +156,15 @@ static void peers_forget(uint64_t id)
 		return;
 	*link = peer->next;
 	free(peer);
+}
+
+const char *peers_name(uint64_t id)
+{
+	const struct peer *peer = peers_find(id);
+
+	if (!peer)
+		return "?";
+	return *peer->name ? peer->name : peer->has_name ? peer->comm : "?";
 }
 
 void peers_bury(uint64_t id, void (*forgotten)(uint64_t id))

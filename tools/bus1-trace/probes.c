@@ -11,7 +11,8 @@
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
-#include "bus1-trace.h"
+#include "options.h"
+#include "stream.h"
 #include "bus1_trace.skel.h"
 
 struct probes {
@@ -32,33 +33,108 @@ bool tp_btf_possible(void)
 	return module_btf() && capable(CAP_SYS_ADMIN);
 }
 
-/* Has the module the event of this program, with the arguments it reads? */
-static bool in_schema(const char *program, unsigned int minor)
+/* Since which minor version of the schema there is the event */
+static unsigned int since(uint32_t type)
 {
-	if (strstr(program, "_1_0"))
-		return minor < 1;
-	return minor >= 1 || (strncmp(program, "acct_", 5) &&
-			      strncmp(program, "op_fail_", 8));
+	if (type == EV_peer_name)
+		return 2;
+	return type == EV_acct_charge || type == EV_acct_discharge ||
+	       type == EV_acct_reject;
 }
 
-/* Of each event there are two programs, one for either way. */
-void programs_choose(struct bpf_object *object, bool raw)
+uint32_t schema_events(unsigned int minor)
+{
+	uint32_t events = 0, i;
+
+	for (i = 0; i < EV_MAX; i++)
+		if (since(i) <= minor)
+			events |= BUS1_EVENT_BIT(i);
+	return events;
+}
+
+bool module_has(const char *verb, uint32_t events)
 {
 	unsigned int minor = module_minor();
-	struct bpf_program *prog;
 
-	bpf_object__for_each_program(prog, object)
-		bpf_program__set_autoload(
-			prog, raw == !strncmp(bpf_program__section_name(prog),
-					      "raw_tp", 6) &&
-				      in_schema(bpf_program__name(prog), minor));
+	if (!(events & ~schema_events(minor)))
+		return true;
+	complain("the loaded bus1 module has trace schema 1.%u, which lacks events that %s needs: load the bus1.ko that belongs to this bus1-trace",
+		 minor, verb);
+	return false;
 }
 
-struct probes *probes_attach(const struct probe_options *options, bool raw,
-			     int *error)
+bool probes_possible(const char *verb, uint32_t required)
+{
+	if (!module_usable())
+		return false;
+	if (!capable(CAP_BPF) || !capable(CAP_PERFMON)) {
+		explain_bpf(verb, -EPERM);
+		return false;
+	}
+	return module_has(verb, required);
+}
+
+/* Programs are called EVENT_WAY, or for a module of an older schema so: */
+bool program_fits(const struct bpf_program *program, bool raw)
+{
+	const char *event = bpf_program__section_name(program) + 7;
+	bool old = strstr(bpf_program__name(program), "_1_");
+	unsigned int minor = module_minor();
+	uint32_t i;
+
+	if (strncmp(event - 7, raw ? "raw_tp/" : "tp_btf/", 7))
+		return false;
+	if (!strcmp(event, "op_fail"))
+		return old == (minor < 1);
+	if (!strcmp(event, "msg_send"))
+		return old == (minor < 2);
+	for (i = 0; i < EV_MAX; i++)
+		if (!strcmp(event, event_info[i].name))
+			return since(i) <= minor;
+	return false;
+}
+
+static void choose(struct bus1_trace *skel, const struct probe_options *want,
+		   bool raw)
+{
+	uint32_t events = want->events;
+	struct bpf_program *prog;
+	uint32_t i;
+
+	bpf_object__for_each_program(prog, skel->obj) {
+		const char *section = bpf_program__section_name(prog);
+		bool load = false;
+
+		for (i = 0; i < EV_MAX; i++)
+			load |= events & BUS1_EVENT_BIT(i) &&
+				!strcmp(strchr(section, '/') + 1,
+					event_info[i].name);
+		bpf_program__set_autoload(prog,
+					  load && program_fits(prog, raw));
+	}
+	/* so that the time is taken when a transaction begins */
+	bpf_program__set_autoload(skel->progs.begun_btf, false);
+	bpf_program__set_autoload(skel->progs.begun_raw, false);
+	if (!(events & BUS1_EVENT_BIT(EV_tx_begin)))
+		bpf_program__set_autoload(raw ? skel->progs.begun_raw :
+						skel->progs.begun_btf,
+					  true);
+	bpf_program__set_autoload(skel->progs.payload, want->payload);
+}
+
+/* What is not needed does not cost memory. */
+void filter_maps(struct bpf_map *matches, struct bpf_map *parts)
+{
+	if (!filter.bits)
+		bpf_map__set_max_entries(matches, 1);
+	if (!filter.bits && !filter.peer && !filter.node)
+		bpf_map__set_max_entries(parts, 1);
+}
+
+struct probes *probes_try(const struct probe_options *want, bool raw,
+			  int *error)
 {
 	struct probes *probes = calloc(1, sizeof(*probes));
-	bool filter = options->pid || options->has_uid;
 	struct bus1_trace *skel;
 
 	if (!probes) {
@@ -70,16 +146,13 @@ struct probes *probes_attach(const struct probe_options *options, bool raw,
 		*error = -errno;
 		goto fail;
 	}
-	skel->rodata->filter_pid = options->pid;
-	skel->rodata->filter_peer = options->peer;
-	skel->rodata->filter_uid = options->has_uid;
-	skel->rodata->filter_uid_value = options->uid;
-	bpf_map__set_max_entries(skel->maps.ring, options->ring_size);
-	if (!filter)
-		bpf_map__set_max_entries(skel->maps.matches, 1);
-	if (!filter && !options->peer)
-		bpf_map__set_max_entries(skel->maps.parts, 1);
-	programs_choose(skel->obj, raw);
+	memcpy((void *)&skel->rodata->filter, &filter, sizeof(filter));
+	skel->rodata->want_cgroup = want->cgroups;
+	skel->rodata->want_stack = want->stacks;
+	skel->rodata->want_payload = want->payload;
+	bpf_map__set_max_entries(skel->maps.ring, want->ring_size);
+	filter_maps(skel->maps.matches, skel->maps.parts);
+	choose(skel, want, raw);
 	*error = bus1_trace__load(skel);
 	if (!*error)
 		*error = bus1_trace__attach(skel);
@@ -88,6 +161,38 @@ struct probes *probes_attach(const struct probe_options *options, bool raw,
 fail:
 	probes_free(probes);
 	return NULL;
+}
+
+struct probes *probes_attach(const char *verb,
+			     const struct probe_options *want, bool *raw)
+{
+	struct probes *probes = NULL;
+	int error = 0;
+
+	if (want->payload && !tp_btf_possible()) {
+		complain("--payload needs the module's BTF, and CAP_SYS_ADMIN to use it");
+		complain("\"bus1-trace doctor\" checks this machine");
+		return NULL;
+	}
+	*raw = options.raw || !tp_btf_possible();
+	if (!*raw) {
+		probes = probes_try(want, false, &error);
+		if (!probes && debug)
+			complain("tp_btf failed: %s; trying raw_tp",
+				 strerror(-error));
+	}
+	if (!probes) {
+		*raw = true;
+		probes = probes_try(want, true, &error);
+	}
+	if (!probes)
+		explain_bpf(verb, error);
+	return probes;
+}
+
+struct bpf_object *probes_object(struct probes *probes)
+{
+	return probes->skel->obj;
 }
 
 void probes_detach(struct probes *probes)

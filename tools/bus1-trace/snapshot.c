@@ -2,28 +2,19 @@
 /*
  * DOC: snapshot
  *
- * Which peers there are says debugfs, if it may be read; else the descriptors
- * that can be seen. Which descriptors there are says a BPF iterator, if it may
- * run; else a walk through /proc. A descriptor's fdinfo says whose peer it is.
+ * Which peers there are, and what they have, says debugfs, if it may be read;
+ * else the descriptors that can be seen. The lines of debugfs are kept as they
+ * are; a recording has them too, each peer's descriptors added, behind a line
+ * that says how all of it was come by.
  */
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/capability.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
 #include "bus1-trace.h"
-#include "bus1_files.skel.h"
 
-/* PROC_PID_INIT_INO of the kernel */
-#define INITIAL_PIDS 0xeffffffc
-#define OBJECTS "/sys/kernel/debug/bus1/objects"
+#define DEBUGFS "/sys/kernel/debug/bus1/"
 
 void *grow(void *array, size_t n, size_t size)
 {
@@ -35,17 +26,6 @@ void *grow(void *array, size_t n, size_t size)
 		exit(EXIT_ERROR);
 	}
 	return array;
-}
-
-static struct peer_state *add_peer(struct snapshot *s, uint64_t id)
-{
-	struct peer_state *peer;
-
-	s->peers = grow(s->peers, s->n_peers, sizeof(*s->peers));
-	peer = &s->peers[s->n_peers++];
-	memset(peer, 0, sizeof(*peer));
-	peer->id = id;
-	return peer;
 }
 
 /* What follows " key=" in @line, or NULL. */
@@ -76,149 +56,173 @@ void object_word(const char *line, const char *key, char *word, size_t size)
 		snprintf(word, size, "%.*s", (int)strcspn(value, " "), value);
 }
 
-static bool read_objects(struct snapshot *s)
+static bool is_line(const char *line, const char *type)
 {
-	FILE *file = fopen(OBJECTS, "re");
-	struct peer_state *peer = NULL;
-	char *line = NULL;
-	size_t size = 0;
-	bool complete;
+	size_t n = strlen(type);
 
-	if (!file)
-		return false;
-	while (getline(&line, &size, file) > 0) {
-		line[strcspn(line, "\n")] = '\0';
-		if (!strncmp(line, "bus1-objects ", 13)) {
-			s->time = object_value(line, "time");
-		} else if (!strncmp(line, "peer ", 5)) {
-			peer = add_peer(s, object_value(line, "id"));
-			peer->uid = object_value(line, "uid");
-			peer->pid = object_value(line, "pid");
-			peer->nodes = object_value(line, "nodes");
-			peer->handles = object_value(line, "handles");
-			peer->queued = object_value(line, "queued");
-			peer->bytes = object_value(line, "bytes");
-		} else if (peer && (!strncmp(line, "node ", 5) ||
-				    !strncmp(line, "handle ", 7))) {
-			peer->objects = grow(peer->objects, peer->n_objects,
-					     sizeof(*peer->objects));
-			peer->objects[peer->n_objects++] = line;
-			line = NULL;
-			size = 0;
-		}
-	}
-	complete = feof(file);
-	free(line);
-	fclose(file);
-	return complete;
+	return !strncmp(line, type, n) && line[n] == ' ';
 }
 
-/* Adds what descriptor @fd of process @pid shows, if it is a peer. */
-static void add_holder(struct snapshot *s, uint32_t pid, uint32_t fd)
+static struct peer_state *add_peer(struct snapshot *s, const char *line)
 {
-	struct peer_state read = { 0 }, *peer;
-	struct holder holder = { .pid = pid, .fd = fd };
-	char path[64], line[128];
-	bool is_peer = false;
-	uint64_t v;
-	FILE *file;
+	struct peer_state *peer;
 
-	snprintf(path, sizeof(path), "/proc/%u/fdinfo/%u", pid, fd);
-	file = fopen(path, "re");
-	if (!file)
+	s->peers = grow(s->peers, s->n_peers, sizeof(*s->peers));
+	peer = &s->peers[s->n_peers++];
+	*peer = (struct peer_state){
+		.id = object_value(line, "id"),
+		.uid = object_value(line, "uid"),
+		.pid = object_value(line, "pid"),
+		.created = object_value(line, "created"),
+		.nodes = object_value(line, "nodes"),
+		.handles = object_value(line, "handles"),
+		.queued = object_value(line, "queued"),
+		.bytes = object_value(line, "bytes"),
+		.received = object_value(line, "received"),
+		.oldest = object_value(line, "oldest"),
+		.transactions = object_value(line, "transactions"),
+	};
+	object_word(line, "name", peer->name, sizeof(peer->name));
+	return peer;
+}
+
+static void add_object(struct peer_state *peer, const char *line)
+{
+	char *copy = strdup(line);
+
+	if (!copy) {
+		complain("out of memory");
+		exit(EXIT_ERROR);
+	}
+	peer->objects = grow(peer->objects, peer->n_objects,
+			     sizeof(*peer->objects));
+	peer->objects[peer->n_objects++] = copy;
+}
+
+static void add_holder(struct peer_state *peer, const struct holder *holder)
+{
+	peer->holders = grow(peer->holders, peer->n_holders,
+			     sizeof(*peer->holders));
+	peer->holders[peer->n_holders++] = *holder;
+}
+
+static void peer_clear(struct peer_state *peer)
+{
+	size_t i;
+
+	for (i = 0; i < peer->n_objects; i++)
+		free(peer->objects[i]);
+	free(peer->objects);
+	free(peer->holders);
+}
+
+/* A line of a peer's block belongs to the peer named last. */
+static struct peer_state *block(struct snapshot *s, const char *line)
+{
+	struct peer_state *peer;
+
+	if (!s->n_peers)
+		return NULL;
+	peer = &s->peers[s->n_peers - 1];
+	return peer->id == object_value(line, "peer") ? peer : NULL;
+}
+
+void snapshot_line(struct snapshot *s, const char *line)
+{
+	static const char *const types[] = { "node", "handle", "message",
+					     "notification" };
+	struct holder holder;
+	struct peer_state *peer;
+	const char *comm;
+	size_t i;
+
+	if (is_line(line, "peer")) {
+		add_peer(s, line);
 		return;
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "bus1-peer: %" SCNu64, &v) == 1) {
-			read.id = v;
-			is_peer = true;
-		} else if (sscanf(line, "bus1-uid: %" SCNu64, &v) == 1) {
-			read.uid = v;
-		} else if (sscanf(line, "bus1-nodes: %" SCNu64, &v) == 1) {
-			read.nodes = v;
-		} else if (sscanf(line, "bus1-handles: %" SCNu64, &v) == 1) {
-			read.handles = v;
-		} else if (sscanf(line, "bus1-queued: %" SCNu64, &v) == 1) {
-			read.queued = v;
-		} else if (sscanf(line, "bus1-queued-bytes: %" SCNu64, &v) ==
-			   1) {
-			read.bytes = v;
-		}
 	}
-	fclose(file);
-	if (!is_peer)
+	if (is_line(line, "snapshot")) {
+		s->time = object_value(line, "time");
+		s->extent = object_value(line, "objects") ? SNAPSHOT_OBJECTS :
+							    SNAPSHOT_PEERS;
+		s->debugfs = object_value(line, "debugfs");
+		s->bpf = object_value(line, "bpf");
+		s->initial_pids = object_value(line, "initial_pids");
+		s->unreadable = object_value(line, "unreadable");
 		return;
-
-	snprintf(path, sizeof(path), "/proc/%u/comm", pid);
-	read_line(path, holder.comm, sizeof(holder.comm));
-	peer = add_peer(s, read.id);
-	*peer = read;
-	peer->holders = grow(NULL, 0, sizeof(*peer->holders));
-	peer->holders[peer->n_holders++] = holder;
-}
-
-static bool find_by_bpf(struct snapshot *s, uint32_t device)
-{
-	struct bus1_files *skel = bus1_files__open();
-	struct bpf_link *link = NULL;
-	struct bus1_holder found[64];
-	ssize_t n = -1, i;
-	int fd;
-
-	if (!skel)
-		return false;
-	skel->rodata->device = device;
-	if (bus1_files__load(skel))
-		goto out;
-	link = bpf_program__attach_iter(skel->progs.find_files, NULL);
-	if (!link)
-		goto out;
-	fd = bpf_iter_create(bpf_link__fd(link));
-	if (fd < 0)
-		goto out;
-	/* It stops with EAGAIN after 1000000 descriptors without a peer. */
-	while ((n = read(fd, found, sizeof(found))) > 0 ||
-	       (n < 0 && errno == EAGAIN))
-		for (i = 0; i < n / (ssize_t)sizeof(*found); i++)
-			add_holder(s, found[i].pid, found[i].fd);
-	close(fd);
-out:
-	bpf_link__destroy(link);
-	bus1_files__destroy(skel);
-	return !n;
-}
-
-static void find_in_proc(struct snapshot *s, dev_t device)
-{
-	DIR *proc = opendir("/proc"), *fds;
-	struct dirent *process, *entry;
-	char path[300];
-	struct stat st;
-
-	while (proc && (process = readdir(proc))) {
-		if (!isdigit(process->d_name[0]))
-			continue;
-		snprintf(path, sizeof(path), "/proc/%s/fd", process->d_name);
-		fds = opendir(path);
-		if (!fds) {
-			s->unreadable += errno == EACCES || errno == EPERM;
-			continue;
-		}
-		while ((entry = readdir(fds))) {
-			if (fstatat(dirfd(fds), entry->d_name, &st, 0)) {
-				if (errno != EACCES)
-					continue; /* closed by now */
-				s->unreadable++;
-				break;
-			}
-			if (!S_ISCHR(st.st_mode) || st.st_rdev != device)
-				continue;
-			add_holder(s, strtoul(process->d_name, NULL, 10),
-				   strtoul(entry->d_name, NULL, 10));
-		}
-		closedir(fds);
 	}
-	if (proc)
-		closedir(proc);
+	peer = block(s, line);
+	if (!peer)
+		return;
+	if (is_line(line, "holder")) {
+		holder = (struct holder){
+			.pid = object_value(line, "pid"),
+			.fd = object_value(line, "fd"),
+		};
+		comm = find_value(line, "comm");
+		snprintf(holder.comm, sizeof(holder.comm), "%s",
+			 comm ? comm : "");
+		add_holder(peer, &holder);
+		return;
+	}
+	for (i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if (s->extent == SNAPSHOT_OBJECTS && is_line(line, types[i]))
+			add_object(peer, line);
+}
+
+__attribute__((format(printf, 3, 4)))
+static void put_line(void (*line)(const char *line, void *context),
+		     void *context, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	line(text, context);
+}
+
+/* What a process may call itself, but a line must not be: more than one */
+static void put_holder(uint64_t peer, const struct holder *holder,
+		       void (*line)(const char *line, void *context),
+		       void *context)
+{
+	char comm[COMM_LEN], *p;
+
+	snprintf(comm, sizeof(comm), "%.*s", COMM_LEN - 1, holder->comm);
+	for (p = comm; (p = strchr(p, '\n')); p++)
+		*p = '?';
+	put_line(line, context, "holder peer=%" PRIu64 " pid=%u fd=%u comm=%s",
+		 peer, holder->pid, holder->fd, comm);
+}
+
+void snapshot_lines(const struct snapshot *s,
+		    void (*line)(const char *line, void *context),
+		    void *context)
+{
+	size_t i, j;
+
+	put_line(line, context, "snapshot time=%" PRIu64
+		 " objects=%d debugfs=%d bpf=%d initial_pids=%d unreadable=%zu",
+		 s->time, s->extent == SNAPSHOT_OBJECTS, s->debugfs, s->bpf,
+		 s->initial_pids, s->unreadable);
+	for (i = 0; i < s->n_peers; i++) {
+		const struct peer_state *peer = &s->peers[i];
+
+		put_line(line, context, "peer id=%" PRIu64 " uid=%" PRIu64
+			 " pid=%" PRIu64 " created=%" PRIu64 " nodes=%" PRIu64
+			 " handles=%" PRIu64 " queued=%" PRIu64
+			 " bytes=%" PRIu64 " received=%" PRIu64
+			 " oldest=%" PRIu64 " transactions=%" PRIu64 "%s%s",
+			 peer->id, peer->uid, peer->pid, peer->created,
+			 peer->nodes, peer->handles, peer->queued, peer->bytes,
+			 peer->received, peer->oldest, peer->transactions,
+			 *peer->name ? " name=" : "", peer->name);
+		for (j = 0; j < peer->n_objects; j++)
+			line(peer->objects[j], context);
+		for (j = 0; j < peer->n_holders; j++)
+			put_holder(peer->id, &peer->holders[j], line, context);
+	}
 }
 
 static int compare(uint64_t x, uint64_t y)
@@ -241,78 +245,88 @@ static int by_id(const void *a, const void *b)
 	return order;
 }
 
-/* Makes one of all that are of the same peer, each with one holder at most. */
-static void merge(struct snapshot *s)
+/* Makes one of all that are of the same peer: the first, and all holders. */
+void snapshot_complete(struct snapshot *s)
 {
 	struct peer_state *peer = s->peers;
-	size_t i;
+	size_t i, j;
 
 	if (!s->n_peers)
 		return;
 	qsort(s->peers, s->n_peers, sizeof(*s->peers), by_id);
 	for (i = 1; i < s->n_peers; i++) {
 		struct peer_state *next = &s->peers[i];
-		struct holder *last = NULL;
 
 		if (next->id != peer->id) {
 			*++peer = *next;
 			continue;
 		}
-		if (peer->n_holders)
-			last = &peer->holders[peer->n_holders - 1];
-		/* a descriptor may be found twice */
-		if (next->n_holders &&
-		    (!last || last->pid != next->holders->pid ||
-		     last->fd != next->holders->fd)) {
-			peer->holders = grow(peer->holders, peer->n_holders,
-					     sizeof(*peer->holders));
-			peer->holders[peer->n_holders++] = *next->holders;
+		for (j = 0; j < next->n_holders; j++) {
+			struct holder *holder = &next->holders[j], *last;
+
+			last = peer->n_holders ?
+			       &peer->holders[peer->n_holders - 1] : NULL;
+			/* a descriptor may be found twice */
+			if (!last || last->pid != holder->pid ||
+			    last->fd != holder->fd)
+				add_holder(peer, holder);
 		}
-		free(next->holders);
+		peer_clear(next);
 	}
 	s->n_peers = peer - s->peers + 1;
 }
 
-/*
- * The BPF program sees IDs of the initial PID name space. It shows in the
- * caller's /proc if the caller is in it, or the first process there is.
- */
-static bool initial_pids(void)
+static bool read_debugfs(struct snapshot *s, const char *path)
 {
-	struct stat st;
+	FILE *file = fopen(path, "re");
+	char *line = NULL;
+	size_t size = 0;
+	bool complete;
 
-	return (!stat("/proc/self/ns/pid", &st) && st.st_ino == INITIAL_PIDS) ||
-	       (!stat("/proc/1/ns/pid", &st) && st.st_ino == INITIAL_PIDS);
+	if (!file)
+		return false;
+	while (getline(&line, &size, file) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		if (!strncmp(line, "bus1-", 5))
+			s->time = object_value(line, "time");
+		else
+			snapshot_line(s, line);
+	}
+	complete = !ferror(file);
+	free(line);
+	fclose(file);
+	/* such as: the kernel had no memory for a peer with very much */
+	if (!complete) {
+		snapshot_free(s);
+		s->peers = NULL;
+		s->n_peers = 0;
+	}
+	return complete;
 }
 
-int snapshot_take(struct snapshot *s)
+int snapshot_take(struct snapshot *s, enum snapshot_extent extent)
 {
 	uint32_t major, minor;
 
-	memset(s, 0, sizeof(*s));
+	*s = (struct snapshot){ .extent = extent };
 	if (!module_device(&major, &minor))
 		return -ENODEV;
-	s->time = now_ns();
-	s->debugfs = read_objects(s);
-	s->initial_pids = initial_pids();
-	/* Without CAP_SYS_PTRACE not all that it finds could be read. */
-	s->bpf = s->initial_pids && capable(CAP_SYS_PTRACE) &&
-		 find_by_bpf(s, major << 20 | minor);
-	if (!s->bpf)
-		find_in_proc(s, makedev(major, minor));
-	merge(s);
+	/* a module of schema 1.1 has only the longer of the two */
+	s->debugfs = (extent == SNAPSHOT_PEERS &&
+		      read_debugfs(s, DEBUGFS "peers")) ||
+		     read_debugfs(s, DEBUGFS "objects");
+	if (!s->debugfs)
+		s->time = now_ns();
+	descriptors_find(s, major, minor);
+	snapshot_complete(s);
 	return 0;
 }
 
 void snapshot_free(struct snapshot *s)
 {
-	size_t i, j;
+	size_t i;
 
-	for (i = 0; i < s->n_peers; i++) {
-		for (j = 0; j < s->peers[i].n_objects; j++)
-			free(s->peers[i].objects[j]);
-		free(s->peers[i].objects);
-		free(s->peers[i].holders);
-	}
+	for (i = 0; i < s->n_peers; i++)
+		peer_clear(&s->peers[i]);
 	free(s->peers);
 }

@@ -2,162 +2,303 @@
 /*
  * DOC: sums
  *
- * Loads and attaches the programs of bus1_acct.bpf.c, and reads what they
- * counted. Of each map there are two: the kernel counts into one while the
- * other is read and emptied.
+ * See sums.h. Who is behind peers comes from the kernel beside the sums, so that
+ * those have a name that were gone before anybody looked.
  */
-#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
-#include "acct.h"
-#include "bus1_acct.skel.h"
+#include <string.h>
+#include "options.h"
+#include "sums.h"
+#include "turn.h"
+#include "bus1_sums.skel.h"
 
-struct summer {
-	struct bus1_acct *skel;
-	struct sums sums;
-	uint32_t entries;
-	int turn; /* which of the two is counted into */
+/* Entries that a peer's times may need, more or less */
+#define SLOTS_OF_PEER 16
+
+uint64_t sums_shown[EV_MAX];
+
+static struct bus1_sums *skel;
+static struct turned turned, names;
+static enum bus1_sum_what what;
+static struct table table;
+
+static const uint32_t events[] = {
+	[BUS1_SUM_PEERS] = BUS1_PEER_EVENTS,
+	[BUS1_SUM_PAIRS] = BUS1_PAIR_EVENTS,
+	[BUS1_SUM_TIMES] = BUS1_TIME_EVENTS,
 };
 
-void summer_free(struct summer *summer)
+struct bpf_object *sums_open(const struct sums_want *want)
 {
-	if (!summer)
-		return;
-	bus1_acct__destroy(summer->skel);
-	free(summer->sums.flow_keys);
-	free(summer->sums.flows);
-	free(summer->sums.refusal_keys);
-	free(summer->sums.refusals);
-	free(summer);
-}
+	static const char *const map[] = { "peers", "pairs", "slots" };
+	uint32_t n = options.entries;
+	int error;
 
-static bool alloc(struct summer *summer, size_t n)
-{
-	struct sums *s = &summer->sums;
-
-	s->flow_keys = calloc(n, sizeof(*s->flow_keys));
-	s->flows = calloc(n, sizeof(*s->flows));
-	s->refusal_keys = calloc(n + ACCT_OTHERS, sizeof(*s->refusal_keys));
-	s->refusals = calloc(n + ACCT_OTHERS, sizeof(*s->refusals));
-	summer->entries = n;
-	return s->flow_keys && s->flows && s->refusal_keys && s->refusals;
-}
-
-struct summer *summer_attach(const struct probe_options *options, bool raw,
-			     int *error)
-{
-	struct summer *summer = calloc(1, sizeof(*summer));
-	struct bus1_acct *skel;
-
-	*error = -ENOMEM;
-	if (!summer || !alloc(summer, options->entries))
-		goto fail;
-	summer->skel = skel = bus1_acct__open();
-	if (!skel) {
-		*error = -errno;
-		goto fail;
-	}
-	skel->rodata->filter_pid = options->pid;
-	skel->rodata->filter_peer = options->peer;
-	skel->rodata->filter_uid = options->has_uid;
-	skel->rodata->filter_uid_value = options->uid;
-	bpf_map__set_max_entries(skel->maps.flows_0, summer->entries);
-	bpf_map__set_max_entries(skel->maps.flows_1, summer->entries);
-	bpf_map__set_max_entries(skel->maps.refusals_0, summer->entries);
-	bpf_map__set_max_entries(skel->maps.refusals_1, summer->entries);
-	bpf_map__set_max_entries(skel->maps.others_0, ACCT_OTHERS);
-	bpf_map__set_max_entries(skel->maps.others_1, ACCT_OTHERS);
-	if (!options->pid)
-		bpf_map__set_max_entries(skel->maps.matches, 1);
-	programs_choose(skel->obj, raw);
-	*error = bus1_acct__load(skel);
-	if (!*error)
-		*error = bus1_acct__attach(skel);
-	if (!*error)
-		return summer;
-fail:
-	summer_free(summer);
+	skel = bus1_sums__open();
+	if (!skel)
+		return NULL;
+	what = want->what;
+	memcpy((void *)&skel->rodata->filter, &filter, sizeof(filter));
+	skel->rodata->want = what;
+	skel->rodata->want_peer = want->by_peer;
+	skel->rodata->want_node = want->by_node;
+	skel->rodata->counted = events[what];
+	if (want->by_peer)
+		n *= SLOTS_OF_PEER;
+	error = turned_make(&turned, skel->obj, map[what], n);
+	if (!error)
+		error = turned_make(&names, skel->obj, "names",
+				    options.entries);
+	if (!error)
+		return skel->obj;
+	sums_close();
+	errno = -error;
 	return NULL;
 }
 
-void summer_detach(struct summer *summer)
+void sums_close(void)
 {
-	bus1_acct__detach(summer->skel);
+	bus1_sums__destroy(skel);
+	skel = NULL;
 }
 
-int summer_matches(struct summer *summer)
+int sums_turn(void)
 {
-	return bpf_map__fd(summer->skel->maps.matches);
+	int error = turned_turn(&turned);
+
+	return error ? error : turned_turn(&names);
 }
 
-/* Moves all of map @from into the arrays. */
-static int take(int from, void *keys, void *values, uint32_t *n)
+static struct sum *to_sum(struct table_entry *entry)
 {
-	uint32_t batch;
-	int error;
-
-	/* ENOENT: there was no more, or nothing at all */
-	error = bpf_map_lookup_and_delete_batch(from, NULL, &batch, keys,
-						values, n, NULL);
-	return error == -ENOENT ? 0 : error;
+	return (void *)((char *)entry - offsetof(struct sum, entry));
 }
 
-/* The programs count into @to once this returns: none still uses the other. */
-static int turn(struct bpf_map *outer, struct bpf_map *to)
+struct sum *sums_find(uint64_t peer, uint64_t other, enum bus1_time time)
 {
-	uint32_t zero = 0, fd = bpf_map__fd(to);
+	struct table_entry *e;
 
-	return bpf_map_update_elem(bpf_map__fd(outer), &zero, &fd, BPF_ANY);
+	e = table_first(&table, table_hash(peer, other, time));
+	for (; e; e = table_next(e)) {
+		struct sum *sum = to_sum(e);
+
+		if (sum->peer == peer && sum->other == other &&
+		    sum->time == time)
+			return sum;
+	}
+	return NULL;
 }
 
-int summer_take(struct summer *summer, const struct sums **result)
+static struct sum *get(uint64_t peer, uint64_t other, enum bus1_time time)
 {
-	struct bus1_acct *skel = summer->skel;
-	struct bpf_map *flows[] = { skel->maps.flows_0, skel->maps.flows_1 };
-	struct bpf_map *refusals[] = { skel->maps.refusals_0,
-				       skel->maps.refusals_1 };
-	struct bpf_map *others[] = { skel->maps.others_0, skel->maps.others_1 };
-	struct bus1_count counts[ACCT_MAX];
-	struct sums *s = &summer->sums;
-	uint32_t n_others = ACCT_OTHERS;
-	int old = summer->turn, new = !old, error, i;
+	struct sum *sum = sums_find(peer, other, time);
 
-	error = turn(skel->maps.flows, flows[new]);
-	if (!error)
-		error = turn(skel->maps.refusals, refusals[new]);
-	if (!error)
-		error = turn(skel->maps.others, others[new]);
-	if (error)
-		return error;
-	summer->turn = new;
-	s->n_flows = s->n_refusals = summer->entries;
-	error = take(bpf_map__fd(flows[old]), s->flow_keys, s->flows,
-		     &s->n_flows);
-	if (!error)
-		error = take(bpf_map__fd(refusals[old]), s->refusal_keys,
-			     s->refusals, &s->n_refusals);
-	if (!error)
-		error = take(bpf_map__fd(others[old]),
-			     s->refusal_keys + s->n_refusals,
-			     s->refusals + s->n_refusals, &n_others);
-	if (error)
-		return error;
-	s->n_refusals += n_others;
-	summer_counts(summer, counts);
-	s->map_full = 0;
-	for (i = 0; i < ACCT_MAX; i++)
-		s->map_full += counts[i].map_full;
-	*result = s;
-	return 0;
+	if (sum)
+		return sum;
+	sum = calloc(1, sizeof(*sum));
+	if (!sum) {
+		complain("out of memory");
+		exit(EXIT_ERROR);
+	}
+	sum->peer = peer;
+	sum->other = other;
+	sum->time = time;
+	table_add(&table, &sum->entry, table_hash(peer, other, time));
+	return sum;
 }
 
-void summer_counts(struct summer *summer, struct bus1_count *sum)
+void times_add(struct times *t, uint32_t slot, const struct bus1_slot_sum *sum)
 {
-	counts_read(bpf_map__fd(summer->skel->maps.counts), ACCT_MAX, sum);
+	size_t i = t->n_slots;
+	struct time_slot *s;
+
+	if (slot == BUS1_SLOT_UNKNOWN) {
+		t->unknown += sum->count;
+		return;
+	}
+	t->count += sum->count;
+	t->sum += sum->sum;
+	if (sum->max > t->max)
+		t->max = sum->max;
+	while (i && t->slots[i - 1].slot > slot)
+		i--;
+	if (!i || t->slots[i - 1].slot != slot) {
+		t->slots = grow(t->slots, t->n_slots, sizeof(*s));
+		memmove(&t->slots[i + 1], &t->slots[i],
+			(t->n_slots - i) * sizeof(*s));
+		t->slots[i] = (struct time_slot){ .slot = slot };
+		t->n_slots++;
+		i++;
+	}
+	s = &t->slots[i - 1];
+	s->sum.count += sum->count;
+	s->sum.sum += sum->sum;
+	if (sum->max > s->sum.max)
+		s->sum.max = sum->max;
 }
 
-uint64_t summer_missed(struct summer *summer)
+void times_merge(struct times *t, const struct times *from)
 {
-	return programs_missed(summer->skel->obj);
+	size_t i;
+
+	for (i = 0; i < from->n_slots; i++)
+		times_add(t, from->slots[i].slot, &from->slots[i].sum);
+	t->unknown += from->unknown;
+}
+
+uint64_t times_quantile(const struct times *t, double share)
+{
+	uint64_t below = 0;
+	size_t i;
+
+	for (i = 0; i < t->n_slots; i++) {
+		below += t->slots[i].sum.count;
+		/* the longest of its slot: all of them are shorter by 1/8 */
+		if (below >= share * t->count)
+			return t->slots[i].sum.max;
+	}
+	return t->max;
+}
+
+static const uint32_t time_events[BUS1_TIME_MAX] = {
+	[BUS1_TIME_MESSAGE] = EV_msg_recv,
+	[BUS1_TIME_NOTIFICATION] = EV_notify_recv,
+	[BUS1_TIME_TRANSACTION] = EV_tx_commit,
+};
+
+static void take_events(const void *key, const void *values, size_t n)
+{
+	struct bus1_peer_sum *sum = &get(*(const uint64_t *)key, 0, 0)->events;
+	const struct bus1_peer_sum *v = values;
+
+	for (; n; n--, v++) {
+		sum->sent += v->sent;
+		sum->sent_bytes += v->sent_bytes;
+		sum->received += v->received;
+		sum->received_bytes += v->received_bytes;
+		sum->notified += v->notified;
+		sum->discarded += v->discarded;
+		sum->refused += v->refused;
+		sum->failed += v->failed;
+		sums_shown[EV_msg_send] += v->sent;
+		sums_shown[EV_msg_recv] += v->received;
+		sums_shown[EV_notify_recv] += v->notified;
+		sums_shown[EV_msg_discard] += v->discarded;
+		sums_shown[EV_acct_reject] += v->refused;
+		sums_shown[EV_op_fail] += v->failed;
+	}
+}
+
+static void take_pair(const void *key, const void *values, size_t n)
+{
+	const struct bus1_pair_key *k = key;
+	struct bus1_pair_sum *sum = &get(k->from, k->to, 0)->pair;
+	const struct bus1_pair_sum *v = values;
+
+	for (; n; n--, v++) {
+		sum->messages += v->messages;
+		sum->bytes += v->bytes;
+		sums_shown[EV_msg_send] += v->messages;
+	}
+}
+
+static void take_slot(const void *key, const void *values, size_t n)
+{
+	const struct bus1_slot_key *k = key;
+	struct times *times = &get(k->peer, k->node, k->time)->times;
+	const struct bus1_slot_sum *v = values;
+
+	for (; n; n--, v++) {
+		if (!v->count)
+			continue;
+		times_add(times, k->slot, v);
+		sums_shown[time_events[k->time]] += v->count;
+	}
+}
+
+static void take_name(const void *key, const void *value, size_t n)
+{
+	const struct bus1_who *w = value;
+	struct peer who = {
+		.pid = w->pid,
+		.uid = w->uid,
+		.has_uid = w->has_uid,
+	};
+
+	(void)n;
+	memcpy(who.comm, w->comm, sizeof(who.comm));
+	memcpy(who.name, w->name, sizeof(who.name));
+	interval_name(*(const uint64_t *)key, &who);
+}
+
+int sums_read(void)
+{
+	static void (*const take[])(const void *key, const void *values,
+				    size_t n) = { take_events, take_pair,
+						  take_slot };
+	int error = turned_take(&names, take_name);
+
+	return error ? error : turned_take(&turned, take[what]);
+}
+
+void sums_event(const struct sums_want *want, const struct item *item)
+{
+	const struct bus1_event *e = &item->event;
+	struct bus1_slot_sum slot = { .count = 1 };
+	struct bus1_slot_key key;
+	struct sum *sum;
+
+	if (!(events[want->what] & BUS1_EVENT_BIT(e->type)))
+		return;
+	if (want->what == BUS1_SUM_TIMES) {
+		bus1_time_of(e->type, e->arg, want->by_peer, want->by_node,
+			     &key, &slot.sum);
+		slot.max = slot.sum;
+		sum = get(key.peer, key.node, key.time);
+		times_add(&sum->times, key.slot, &slot);
+	} else if (want->what == BUS1_SUM_PAIRS) {
+		sum = get(e->arg[0], e->arg[3], 0);
+		sum->pair.messages++;
+		sum->pair.bytes += e->arg[5];
+	} else {
+		sum = get(bus1_sum_peer(e->type, e->arg), 0, 0);
+		bus1_sum_add(&sum->events, e->type, e->arg);
+	}
+	what = want->what;
+}
+
+static void list(struct table_entry *entry, void *next)
+{
+	*(*(struct sum ***)next)++ = to_sum(entry);
+}
+
+size_t sums_list(struct sum ***sums)
+{
+	struct sum **next = calloc(table.n + 1, sizeof(*next));
+
+	if (!next) {
+		complain("out of memory");
+		exit(EXIT_ERROR);
+	}
+	*sums = next;
+	table_each(&table, list, &next);
+	return table.n;
+}
+
+static void forget(struct table_entry *entry, void *context)
+{
+	struct sum *sum = to_sum(entry);
+
+	(void)context;
+	table_remove(&table, entry);
+	if (what == BUS1_SUM_TIMES)
+		free(sum->times.slots);
+	free(sum);
+}
+
+void sums_forget(void)
+{
+	table_each(&table, forget, NULL);
 }

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include "bus1-trace.h"
+#include "stream.h"
 
 /* Columns: a row; a name; one beside long numbers; one that is not cut */
 #define ROW 79
@@ -48,15 +48,15 @@ bool text_color(void)
 	       strcmp(term, "dumb");
 }
 
-/* "comm#id", and how many receivers there are besides */
+/* "name#id", and how many receivers there are besides */
 struct name {
-	char comm[COMM_LEN + 1];
+	char comm[NAME_LEN + 1];
 	char suffix[48];
 };
 
 static void set_name(struct name *name, const char *comm, const char *suffix)
 {
-	snprintf(name->comm, sizeof(name->comm), "%.*s", COMM_LEN, comm);
+	snprintf(name->comm, sizeof(name->comm), "%.*s", NAME_LEN, comm);
 	snprintf(name->suffix, sizeof(name->suffix), "%s", suffix);
 }
 
@@ -72,11 +72,10 @@ static void set_peer(struct name *name, uint64_t id,
 			 others);
 	else
 		snprintf(suffix, sizeof(suffix), "#%" PRIu64, id);
-	set_name(name,
-		 event			   ? event->comm :
-		 peer && peer->has_name ? peer->comm :
-					     "?",
-		 suffix);
+	if (event && !(peer && *peer->name))
+		set_name(name, event->comm, suffix);
+	else
+		set_name(name, peers_name(id), suffix);
 }
 
 /* The process' name is cut to let all fit into @width, but not below 1. */
@@ -131,21 +130,25 @@ void format_amount(char *buf, uint64_t n)
 		 unit[i]);
 }
 
-/* The time of day */
+static int64_t clock_offset;
+
+void clock_set(uint64_t monotonic, uint64_t realtime)
+{
+	clock_offset = (int64_t)realtime - (int64_t)monotonic;
+}
+
 void print_time(uint64_t ns)
 {
-	static int64_t offset;
 	struct timespec now;
 	struct tm tm;
 	char buf[16];
 	time_t s;
 
-	if (!offset) {
+	if (!clock_offset) {
 		clock_gettime(CLOCK_REALTIME, &now);
-		offset = now.tv_sec * 1000000000LL + now.tv_nsec -
-			 (int64_t)now_ns();
+		clock_set(now_ns(), now.tv_sec * 1000000000ULL + now.tv_nsec);
 	}
-	ns += offset;
+	ns += clock_offset;
 	s = ns / 1000000000;
 	localtime_r(&s, &tm);
 	strftime(buf, sizeof(buf), "%H:%M:%S", &tm);
@@ -206,6 +209,8 @@ static const char *event_word(const struct bus1_event *event)
 	switch (event->type) {
 	case EV_peer_new:
 		return "open";
+	case EV_peer_name:
+		return "name";
 	case EV_peer_free:
 		return "gone";
 	case EV_tx_commit:
@@ -240,6 +245,7 @@ static const char *event_color(const struct bus1_event *event)
 	case EV_op_fail:
 		return "\033[31m";
 	case EV_peer_new:
+	case EV_peer_name:
 	case EV_peer_free:
 		return "\033[2m";
 	}
@@ -313,7 +319,7 @@ static void say_fail(struct row *row, const struct item *item)
 	say(row, "%s", or_number(symbol_check(a[3]), a[3]));
 	if (a[3] == BUS1_CHECK_POINTER)
 		say(row, " 0x%llx", a[4]);
-	else if (a[3] < BUS1_CHECK_MEMORY)
+	else if (a[3] < BUS1_CHECK_MEMORY || a[3] == BUS1_CHECK_NAME)
 		say(row, " %llu", a[4]);
 }
 
@@ -342,7 +348,30 @@ static void say_arrival(struct row *row, const struct bus1_event *event)
 		say(row, " %s", or_number(symbol_why(a[7]), a[7]));
 }
 
-void text_event(const struct text_options *options, const struct item *item)
+/* 16 bytes a row, as numbers and as text */
+static void print_payload(const struct bus1_bytes *payload)
+{
+	uint32_t i, j;
+
+	for (i = 0; i < payload->n; i += 16) {
+		printf("%*s%04x ", MARGIN - 5, "", i);
+		for (j = i; j < i + 16; j++)
+			if (j < payload->n)
+				printf(" %02x", payload->data[j]);
+			else
+				printf("   ");
+		printf("  ");
+		for (j = i; j < i + 16 && j < payload->n; j++)
+			putchar(payload->data[j] >= ' ' &&
+						payload->data[j] < 0x7f ?
+					payload->data[j] :
+					'.');
+		putchar('\n');
+	}
+}
+
+static void print_row(const struct text_options *options,
+		      const struct item *item)
 {
 	const struct bus1_event *event = &item->event;
 	struct row row = { 0 };
@@ -353,6 +382,10 @@ void text_event(const struct text_options *options, const struct item *item)
 	case EV_peer_new:
 		set_peer(&row.from, a[0], event, 0);
 		say(&row, "uid %llu, pid %llu", a[1], a[2]);
+		break;
+	case EV_peer_name:
+		set_peer(&row.from, a[0], event, 0);
+		say(&row, "is called so by process %u", event->pid);
 		break;
 	case EV_peer_free:
 		set_peer(&row.from, a[0], NULL, 0);
@@ -393,4 +426,11 @@ void text_event(const struct text_options *options, const struct item *item)
 	printf(" > ");
 	print_name(&row.to, width);
 	printf(" %s\n", row.what);
+}
+
+void text_event(const struct text_options *options, const struct item *item)
+{
+	print_row(options, item);
+	if (item->payload)
+		print_payload(item->payload);
 }

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: sums of events
+ *
+ * For verbs that show how much there was of what: no event is handed over. Each
+ * CPU has its own sums, so that none waits for another.
+ *
+ * tp_btf and raw_tp as in bus1_trace.bpf.c.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include "bus1_filter.h"
+#include "bus1_match.bpf.h"
+#include "bus1_sums.h"
+#include "bus1_turn.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* Constants; enum bus1_sum_what */
+const volatile __u32 want;
+const volatile bool want_peer, want_node; /* times by these */
+/* BUS1_EVENT_BIT(): others only tell the filter, or the tool, who is who. */
+const volatile __u32 counted;
+
+TURNED(peers, BPF_MAP_TYPE_PERCPU_HASH, BPF_F_NO_PREALLOC, __u64,
+       struct bus1_peer_sum);
+TURNED(pairs, BPF_MAP_TYPE_PERCPU_HASH, BPF_F_NO_PREALLOC,
+       struct bus1_pair_key, struct bus1_pair_sum);
+TURNED(slots, BPF_MAP_TYPE_PERCPU_HASH, BPF_F_NO_PREALLOC,
+       struct bus1_slot_key, struct bus1_slot_sum);
+TURNED(names, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, __u64, struct bus1_who);
+
+static const struct bus1_peer_sum empty_peer;
+static const struct bus1_pair_sum empty_pair;
+static const struct bus1_slot_sum empty_slot;
+static const struct bus1_who empty_who;
+
+/* Whether it is the peer arg[0] on which the current process acts */
+static __always_inline bool is_own(__u32 type, const __u64 *arg)
+{
+	switch (type) {
+	case EV_tx_commit:
+		/* closing and dropping are done by whoever comes last */
+		return (__u32)arg[2] <= BUS1_TX_SEND;
+	case EV_peer_new:
+	case EV_peer_name:
+	case EV_msg_send:
+	case EV_msg_recv:
+	case EV_notify_recv:
+	case EV_op_fail:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Without room it remains without a name. */
+static __always_inline void name(__u32 type, const __u64 *arg)
+{
+	__u64 peer = arg[0];
+	struct bus1_who *who = turned_entry(&names, &peer, &empty_who);
+
+	if (!who)
+		return;
+	who->pid = bpf_get_current_pid_tgid() >> 32;
+	bpf_get_current_comm(who->comm, sizeof(who->comm));
+	if (type == EV_peer_new) {
+		who->uid = arg[1];
+		who->has_uid = 1;
+	} else if (type == EV_peer_name) {
+		who->name[0] = arg[1];
+		who->name[1] = arg[2];
+		who->name[2] = arg[3];
+		who->name[3] = arg[4];
+		who->has_name = 1;
+	}
+}
+
+static __always_inline bool add_peer(__u32 type, const __u64 *arg)
+{
+	__u64 peer = bus1_sum_peer(type, arg);
+	struct bus1_peer_sum *sum = turned_entry(&peers, &peer, &empty_peer);
+
+	if (!sum)
+		return false;
+	bus1_sum_add(sum, type, arg);
+	if (is_own(type, arg) && !sum->named) {
+		sum->named = 1;
+		name(type, arg);
+	}
+	return true;
+}
+
+static __always_inline bool add_pair(const __u64 *arg)
+{
+	struct bus1_pair_key key = { .from = arg[0], .to = arg[3] };
+	struct bus1_pair_sum *sum = turned_entry(&pairs, &key, &empty_pair);
+
+	if (!sum)
+		return false;
+	sum->messages++;
+	sum->bytes += arg[5];
+	return true;
+}
+
+static __always_inline bool add_time(__u32 type, const __u64 *arg)
+{
+	struct bus1_slot_key key;
+	struct bus1_slot_sum *sum;
+	__u64 time;
+
+	bus1_time_of(type, arg, want_peer, want_node, &key, &time);
+	sum = turned_entry(&slots, &key, &empty_slot);
+	if (!sum)
+		return false;
+	if (want_peer && !sum->count && is_own(type, arg))
+		name(type, arg);
+	sum->count++;
+	sum->sum += time;
+	if (time > sum->max)
+		sum->max = time;
+	return true;
+}
+
+static __always_inline bool add(__u32 type, const __u64 *arg)
+{
+	switch (want) {
+	case BUS1_SUM_PEERS:
+		return add_peer(type, arg);
+	case BUS1_SUM_PAIRS:
+		return add_pair(arg);
+	case BUS1_SUM_TIMES:
+		return add_time(type, arg);
+	}
+	return false;
+}
+
+static __always_inline int event(__u64 *arg, __u32 type,
+				 const struct bus1_roles roles)
+{
+	enum bus1_verdict verdict = FILTER_NO;
+	struct bus1_count *count;
+
+	if (type == EV_peer_new || type == EV_peer_name)
+		name(type, arg);
+	if (!(counted & BUS1_EVENT_BIT(type))) {
+		learn_event(arg, type, &roles);
+		return 0;
+	}
+	count = count_event(arg, type, &roles, false, &verdict);
+	if (count && !add(type, arg))
+		count->map_full++;
+	return 0;
+}
+
+#define PROGRAM(section, function, type, ...)                          \
+	SEC(section)                                                   \
+	int function(__u64 *arg)                                       \
+	{                                                              \
+		return event(arg, type,                                \
+			     (struct bus1_roles){ __VA_ARGS__ });      \
+	}
+
+/* narrow: whoever reads such an argument casts it */
+#define X(name, n, time, narrow, ...)                                  \
+	PROGRAM("tp_btf/" #name, name##_btf, EV_##name, n, time, __VA_ARGS__) \
+	PROGRAM("raw_tp/" #name, name##_raw, EV_##name, n, time, __VA_ARGS__)
+BUS1_EVENTS(X)
+#undef X
+
+/* Instead of these where the module is of schema 1.0, or 1.1 */
+PROGRAM("tp_btf/op_fail", op_fail_btf_1_0, EV_op_fail, BUS1_OP_FAIL_1_0, 5, 0,
+	0, NO, NO)
+PROGRAM("raw_tp/op_fail", op_fail_raw_1_0, EV_op_fail, BUS1_OP_FAIL_1_0, 5, 0,
+	0, NO, NO)
+PROGRAM("tp_btf/msg_send", msg_send_btf_1_1, EV_msg_send, BUS1_MSG_SEND_1_1, 7,
+	0, 3, 3, 4)
+PROGRAM("raw_tp/msg_send", msg_send_raw_1_1, EV_msg_send, BUS1_MSG_SEND_1_1, 7,
+	0, 3, 3, 4)

@@ -1,0 +1,32 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# A long run does not grow: what came and went is forgotten, but for the names of
+# those who died last.
+
+. trace-tap.sh
+
+# rss PID: memory in KiB
+rss()
+{
+	sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status"
+}
+
+for verb in monitor 'top 1' 'latency 1' 'handles 1' 'acct 1'; do
+	bus1-trace $verb >/dev/null 2>"$dir/err" &
+	pid=$!
+	holders="$holders $pid"
+	until_true grep -qvx 0 /sys/module/bus1/refcnt
+	trace-load peers 10000
+	sleep 1.5
+	before=$(rss $pid)
+	trace-load peers 10000
+	sleep 1.5
+	grown=$(($(rss $pid) - before))
+	# 20000 peers and handles, 120000 events
+	ok "$verb: $grown KiB more" test $grown -lt 1500
+	kill -INT $pid
+	wait $pid
+	is "$verb: lost nothing" $? 0
+done
+
+plan
