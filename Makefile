@@ -6,7 +6,8 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 SBINDIR ?= $(PREFIX)/sbin
-MANDIR ?= $(PREFIX)/share/man
+DATADIR ?= $(PREFIX)/share
+MANDIR ?= $(DATADIR)/man
 VERSION := 0.1.0
 
 # bpftool is in sbin, which is not on everybody's PATH.
@@ -206,6 +207,12 @@ install: lib tools man
 	install -m 644 include/bus1/*.h $(DESTDIR)$(INCLUDEDIR)/bus1
 	install -m 644 include/uapi/linux/bus1.h $(DESTDIR)$(INCLUDEDIR)/linux
 	install -m 755 build/bin/bus1-trace $(DESTDIR)$(SBINDIR)
+	install -D -m 644 tools/bus1-trace/completion.bash \
+		$(DESTDIR)$(DATADIR)/bash-completion/completions/bus1-trace
+	install -D -m 644 tools/bus1-trace/wireshark/bus1.lua \
+		$(DESTDIR)$(DATADIR)/bus1/wireshark/bus1.lua
+	install -D -m 644 tools/bus1-trace/bus1-trace.schema.json \
+		$(DESTDIR)$(DATADIR)/bus1/bus1-trace.schema.json
 	for m in $(notdir $(MAN)); do \
 		install -D -m 644 build/man/$$m \
 			$(DESTDIR)$(MANDIR)/man$${m##*.}/$$m || exit; \

@@ -32,7 +32,7 @@ finish()
 	echo "1..$n"
 }
 
-for program in tshark capinfos protoc jq python3; do
+for program in tshark capinfos editcap protoc jq python3; do
 	command -v $program >/dev/null && continue
 	echo "1..0 # SKIP $program is not installed"
 	exit 0

@@ -45,7 +45,7 @@ static struct peer_queue *queues;
 static unsigned int n_peers;
 static struct bus1_count totals[EV_MAX];
 static uint64_t written[EV_MAX];
-static uint64_t bytes_sent, bytes_received, now = START + 1000;
+static uint64_t bytes_sent, bytes_received, received_before, now = START + 1000;
 
 void complain(const char *fmt, ...)
 {
@@ -109,6 +109,7 @@ static struct entry pop(uint64_t peer)
 	struct peer_queue *q = &queues[peer];
 
 	q->n--;
+	received_before += q->entry[q->first % DEPTH].stamp < START;
 	return q->entry[q->first++ % DEPTH];
 }
 
@@ -188,14 +189,15 @@ static void receive_one(uint64_t peer, uint64_t time)
 {
 	struct entry e = pop(peer);
 	uint64_t recv = ++queues[peer].received;
+	uint64_t queued = e.stamp ? time - e.stamp : 0;
 
 	if (e.kind) {
 		TELL(notify_recv, peer, peer, recv, e.tx_peer, e.tx, e.kind,
-		     e.id, peer, 9, time - e.stamp, time);
+		     e.id, peer, 9, queued, time);
 		return;
 	}
 	TELL(msg_recv, peer, peer, recv, e.tx_peer, e.tx, e.index, 7, e.bytes,
-	     0, time - e.stamp, time);
+	     0, queued, time);
 	bytes_received += e.bytes;
 }
 
@@ -246,6 +248,8 @@ static void events(uint64_t n)
 
 	for (peer = 1; n && peer <= n_peers; peer++)
 		open_peer(peer);
+	if (n)
+		receive_one(1, ++now);
 	for (i = 0; i < n; i += 2) {
 		peer = other();
 		now += 1 + dice(2000);
@@ -271,6 +275,35 @@ static void events(uint64_t n)
 	}
 }
 
+/*
+ * What peer 1 has waiting at the start: one entry that the snapshot does not
+ * list, though it is known since when it waits, and three that it lists.
+ */
+static struct snapshot *before(void)
+{
+	static const char *const lines[] = {
+		"message peer=1 tx_peer=2 tx=900 index=0 node=7 bytes=40 handles=0 stamp=4999999000",
+		"notification peer=1 tx_peer=2 tx=901 kind=handle_release id=9 node_peer=1 node=9 stamp=0",
+		"message peer=1 tx_peer=2 tx=902 index=4 node=7 bytes=2 handles=1 stamp=0",
+	};
+	static struct peer_state peer = {
+		.id = 1, .uid = 1001, .pid = 101, .queued = 3, .bytes = 42,
+		.objects = (char **)lines, .n_objects = 3,
+	};
+	static struct snapshot snapshot = {
+		.peers = &peer, .n_peers = 1, .time = START,
+		.extent = SNAPSHOT_OBJECTS, .debugfs = true,
+		.initial_pids = true,
+	};
+
+	*push(1) = (struct entry){ 2, 899, 0, START - 700, 7, 0, 0 };
+	*push(1) = (struct entry){ 2, 900, 0, START - 1000, 7, 40, 0 };
+	*push(1) = (struct entry){ 2, 901, 0, 0, 9, 0, 2 };
+	*push(1) = (struct entry){ 2, 902, 4, 0, 7, 2, 0 };
+	bytes_sent += 42;
+	return &snapshot;
+}
+
 static void print_counts(void)
 {
 	uint64_t waiting = 0, peer;
@@ -280,9 +313,13 @@ static void print_counts(void)
 		printf("%s=%" PRIu64 "\n", event_info[i].name, written[i]);
 	for (peer = 1; peer <= n_peers; peer++)
 		waiting += queues[peer].n;
+	/* nothing tells of that which is not listed */
+	waiting -= !queues[1].received;
 	printf("waiting=%" PRIu64 "\nwaiting_bytes=%" PRIu64 "\n", waiting,
 	       bytes_sent - bytes_received);
 	printf("never_sent=%" PRIu64 "\n", written[EV_acct_reject]);
+	printf("listed=3\nunlisted=%d\n", queues[1].received > 0);
+	printf("before_received=%" PRIu64 "\n", received_before);
 }
 
 int main(int argc, char **argv)
@@ -294,7 +331,6 @@ int main(int argc, char **argv)
 		.schema_major = BUS1_TRACE_SCHEMA_MAJOR,
 		.kernel = "6.1.0-\"x\"", .host = "h\xff", .command = "made",
 	};
-	struct snapshot snapshot = { .time = START, .debugfs = true };
 	uint64_t lost;
 	int error, i;
 
@@ -308,7 +344,7 @@ int main(int argc, char **argv)
 	recorder = recorder_new(argv[1], &info, 0, &error);
 	if (!queues || !recorder)
 		must(queues ? error : -1);
-	must(recorder_snapshot(recorder, &snapshot));
+	must(recorder_snapshot(recorder, before()));
 	events(atoll(argv[2]));
 	print_counts();
 	for (i = 0; i < EV_MAX; i++) {

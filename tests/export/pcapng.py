@@ -169,7 +169,7 @@ def main():
     n = links(expected, found, records)
     expected.equal("links", n, expected.get(
         "msg_recv", "notify_recv", "msg_discard", "notify_drop") -
-        expected.get("never_sent"))
+        expected.get("never_sent") - expected.get("before_received"))
 
     peers = {packet["frame.interface_name"] for packet in found} | {"bus1"}
     received = statistics(capture, "received")

@@ -52,6 +52,26 @@ ok "charges if they are asked for" [ "$(tshark -n -X lua_script:$lua \
 	-r "$dir/account" -Y 'bus1.type == "acct_charge"' 2>/dev/null |
 	wc -l)" = "$(sed -n 's/^acct_charge=//p' "$dir/names.counts")" ]
 
+# Whatever is in a packet, the dissector does not break.
+dissect()
+{
+	tshark -2 -n -X lua_script:$lua -r "$1" -T fields -E occurrence=f \
+		-e bus1.malformed -e bus1.unknown -e _ws.lua.error 2>/dev/null
+}
+for length in 10 119 125 150; do
+	editcap -s $length "$dir/account" "$dir/cut"
+	ok "packets cut to $length bytes are malformed" \
+		[ "$(dissect "$dir/cut" | tr '\t' . | sort -u)" = 1.. ]
+done
+for seed in 1 2 3; do
+	editcap --seed $seed -E 0.05 "$dir/account" "$dir/noise" >"$dir/log" 2>&1
+	dissect "$dir/noise" >"$dir/noisy"
+	ok "bytes changed at random, $seed: most packets are odd" \
+		[ "$(grep -c 1 "$dir/noisy")" -gt 20 ]
+	ok "and the dissector has no error" [ -z "$(cut -f 3 "$dir/noisy" |
+		tr -d '\n')" ]
+done
+
 # What cannot be is refused, and an older file stays
 echo kept >"$dir/kept"
 refused()

@@ -1,7 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# incident-leak.sh [SECONDS]: services answer clients, and what their user has charged
-# to it grows and grows.
-# Until it is killed or SECONDS are over it prints what they complain of. The
-# one to blame is written to $INCIDENT_ANSWER, a file, if that is set.
+#
+#   incident-leak.sh [SECONDS]
+#
+# Services answer clients, and what is charged to their user grows and grows.
+# Until it is killed or SECONDS are over it prints what they complain of. Who is
+# to blame is written to the file $INCIDENT_ANSWER, if that is set.
 exec incident leak "$@"

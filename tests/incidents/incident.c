@@ -62,7 +62,7 @@ static int answer = -1;
 static struct actor actors[MAX_ACTORS];
 static int n_actors;
 /* Reports sent and taken, by client, for the launcher to compare. */
-static volatile unsigned int (*reports)[2];
+static _Atomic unsigned int (*reports)[2];
 
 static void die(const char *what, int error)
 {
@@ -612,7 +612,10 @@ static void stage_died(void)
 	blame(sinks[bad]->name, sinks[bad]->pid, sinks[bad]->peer, 0);
 	begin(start("svc", bad, SERVICE_UID, sink, 0));
 	for (;;) {
-		memcpy(before, (void *)reports, sizeof(before));
+		for (i = 0; i < CLIENTS; i++) {
+			before[i][0] = reports[i][0];
+			before[i][1] = reports[i][1];
+		}
 		sleep_ms(PATIENCE);
 		for (i = 0; i < CLIENTS; i++)
 			if (before[i][1] == reports[i][1])

@@ -311,6 +311,42 @@ is "-d: one interval" "$(lines interval)" 1
 bus1-trace acct --json -d 0.5 0.2 >"$dir/out"
 ok "-d with INTERVAL: more than one" test "$(lines interval)" -gt 1
 
+# A recording of the same says the same
+records()
+{
+	grep -E '^."type":"(account|quota|claim|refusal)"' "$dir/out" |
+		sed 's/,"pid".*/}/' | sort
+}
+hog_wait
+bus1-trace record -o "$dir/recording" >"$dir/record" 2>&1 3>&- &
+record=$!
+until_true test -s "$dir/recording"
+sleep 0.5
+acct_start 1000
+hog_go
+acct_end INT
+kill -INT $record
+wait $record
+records >"$dir/live"
+bus1-trace acct --json -i "$dir/recording" >"$dir/out" 2>"$dir/err"
+is "recorded: status 0" $? 0
+is "recorded: nothing to complain of" "$(cat "$dir/err")" ""
+ok "recorded: well-formed" well_formed
+ok "recorded: the identity holds" identity
+is "recorded: the same accounts, claims and refusals" "$(records)" \
+	"$(cat "$dir/live")"
+is "recorded: who was refused" "$(lines refusal \
+	"\"pid\":$(said hog_pid),\"comm\":\"load-hog\"")" 2
+for option in "-u $friend_uid" "-p $(said hog_pid)" \
+	      "--peer $(said hog_peer)"; do
+	bus1-trace acct --json $option >"$dir/out"
+	claims >"$dir/live"
+	bus1-trace acct --json -i "$dir/recording" $option >"$dir/out"
+	is "recorded, ${option% *}: the same claims" "$(claims)" \
+		"$(cat "$dir/live")"
+done
+hog_kill
+
 # Loss
 hog_wait
 acct_start 1000 --entries 1

@@ -166,28 +166,41 @@ is "a process that ended: its handles" "$(row brief | cut -d' ' -f2)" 5x
 exec 3>&-
 wait $load
 
-# Everything changes all the time: what the events made of the first snapshot
-# is what there is in the end, when all that runs is stopped.
-churn -d 60 -t 4 -s 1 >"$dir/churn" 2>&1 &
+# signal_churn SIGNAL: to all its processes, also those that it makes meanwhile
+signal_churn()
+{
+	for again in 1 2 3; do
+		for pid in $(pidof churn); do
+			kill -"$1" "$pid" 2>/dev/null
+		done
+	done
+}
+
+# Everything changes all the time, while the tools begin and later again: what the
+# events made of the first snapshot is what there is in the end, when all is
+# stopped. Between, the tools are given the time to follow.
+churn -d 600 -t 2 -s 1 >"$dir/churn" 2>&1 &
 churn=$!
 sleep 1
-bus1-trace record --ring-size 32M -o "$dir/rec" >"$dir/recorded" 2>&1 &
+bus1-trace record --ring-size 64M -o "$dir/rec" >"$dir/recorded" 2>&1 &
 recorder=$!
-bus1-trace handles --json -a -d 8 --ring-size 32M >"$dir/watched" 2>&1 &
+bus1-trace handles --json -a -d 600 --ring-size 64M >"$dir/watched" 2>&1 &
 watcher=$!
+until_true test -s "$dir/rec"
+sleep 1
+signal_churn STOP
+sleep 3
 i=0
-while [ $i -lt 10 ]; do
+while [ $i -lt 5 ]; do
+	signal_churn CONT
 	bus1-trace status -o --queue >"$dir/out" 2>"$dir/err" || break
+	signal_churn STOP
+	sleep 1
 	i=$((i + 1))
 done
-is "status while peers come and go" $i 10
-sleep 2
-# its processes too, so that nothing changes any more
-for pid in $(pidof churn); do
-	kill -STOP "$pid"
-done
-sleep 1
-kill -INT $recorder
+is "status while peers come and go" $i 5
+sleep 3
+kill -INT $recorder $watcher
 wait $watcher
 is "churn: nothing was lost" $? 0
 wait $recorder
@@ -215,9 +228,7 @@ diff "$dir/live" "$dir/joined" | head -5 | sed 's/^/# /'
 diff "$dir/live" "$dir/replayed" | head -5 | sed 's/^/# /'
 diff "$dir/state" "$dir/state-i" | head -20 | sed 's/^/# /'
 ok "churn: there are queues" grep -q '"type":"message"' "$dir/state"
-for pid in $(pidof churn); do
-	kill -9 "$pid"
-done
+signal_churn KILL
 wait $churn
 
 su user -c 'bus1-trace handles' >"$dir/out" 2>"$dir/err"

@@ -105,7 +105,7 @@ is "flood: nobody else is refused" \
 	"$who $(answer pid) send"
 unstage
 
-bus1-trace record -o "$dir/rec" 2>"$dir/err" &
+bus1-trace record -o "$dir/rec" >/dev/null 2>&1 &
 recorder=$!
 holders="$holders $recorder"
 until_true test -s "$dir/rec"

@@ -61,6 +61,35 @@ is "json: the node" "$(lines node "\"peer\":$(said alone_peer),\"id\":1,")" 1
 is "json: the handle" "$(lines handle \
 	"\"peer\":$(said shared_peer),.*\"how\":\"created\"")" 1
 
+snapshot --queue
+ok "--queue: what waits, of whom" grep -q \
+	"^ *$(said queued) messages, $(said bytes) bytes, from load-hold#$(said shared_peer), sent while nobody watched$" \
+	"$dir/out"
+ok "--queue: rows below 80 columns" awk 'length($0) >= 80 { exit 1 }' "$dir/out"
+snapshot --json --queue
+is "json: what waits" "$(lines message "\"peer\":$(said alone_peer),.*\"bytes\":17,")" \
+	"$(said queued)"
+is "json: no objects unless asked for" "$(lines node)$(lines handle)" 00
+snapshot --peer "$(said shared_peer)"
+is "--peer: that one" "$(wc -l <"$dir/out")" 3
+
+# A name, and the age of what was sent while somebody watched
+monitor_start
+trace-handles </dev/zero >"$dir/named" &
+named=$!
+until_true grep -q ready=1 "$dir/named"
+sleep 0.3
+monitor_end INT
+snapshot --queue
+ok "a name" grep -q '^ *name service$' "$dir/out"
+ok "--queue: notifications, and their age" grep -q \
+	'^ *7 notifications from service#[0-9]*, oldest [0-9.]*s$' "$dir/out"
+snapshot --json
+is "json: a name" "$(lines peer '"name":"service"')" 1
+kill $named
+snapshot --at 3
+is "--at without -i is a usage error" $status 2
+
 umount /sys/kernel/debug
 snapshot
 is "no debugfs: status 0" $status 0

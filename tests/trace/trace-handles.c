@@ -8,6 +8,7 @@
  *                        makes the forgetful one forget more
  *   trace-handles brief  a process that makes a handle, keeps it and ends
  *   trace-handles star N N clients of a service, each a process, that use it
+ *   trace-handles many N N handles of one peer to one node of another
  *
  * It stays until the end of its standard input.
  */
@@ -317,6 +318,32 @@ static void star(int n)
 		;
 }
 
+static void many(int n)
+{
+	enum { BATCH = 1000 };
+	static struct bus1_transfer src[BATCH], dst[BATCH];
+	int owner = peer_open("owner"), holder = peer_open("holder"), i;
+	struct bus1_cmd_transfer cmd = {
+		.to = holder,
+		.n_transfers = BATCH,
+		.ptr_src = BUS1_FROM_PTR(src),
+		.ptr_dst = BUS1_FROM_PTR(dst),
+	};
+	uint64_t handle;
+	char line[64];
+
+	give(owner, owner, &handle);
+	for (; n > 0; n -= BATCH) {
+		for (i = 0; i < BATCH; i++)
+			src[i] = (struct bus1_transfer){ 0, handle };
+		must(ioctl(owner, BUS1_CMD_TRANSFER, &cmd), "TRANSFER");
+	}
+	printf("ready=1\n");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin))
+		;
+}
+
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
@@ -325,6 +352,8 @@ int main(int argc, char **argv)
 		brief();
 	else if (!strcmp(verb, "star") && argc > 2)
 		star(atoi(argv[2]));
+	else if (!strcmp(verb, "many") && argc > 2)
+		many(atoi(argv[2]));
 	else
 		serve();
 	return 0;

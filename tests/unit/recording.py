@@ -53,9 +53,9 @@ def entries(cursor, events):
             print("payload", *words, cursor.bytes(cursor.varint()).hex())
         else:
             name, at, mask = events[(code >> 2) - 2]
-            before = last.get(name, [])
-            n = cursor.varint() if code & 2 else len(before)
-            before = (before + [0] * n)[:16]
+            n, before = last.get(name, (0, [0] * 16))
+            if code & 2:
+                n = cursor.varint()
             number = cursor.varint()
             if number == len(tasks):
                 task = [cursor.varint() for _ in range(3)]
@@ -68,7 +68,7 @@ def entries(cursor, events):
                 else:
                     base = time if mask >> i & 1 else before[i]
                     args.append((base + cursor.signed()) % 2**64)
-            last[name] = args
+            last[name] = n, args + before[n:]
             print(name, code & 1, *tasks[number], *args)
 
 

@@ -67,8 +67,10 @@ Usage: bus1-trace verb [OPTION]... [FILE]
   -i, --input=FILE           read a recording
   -n, --lines=N              so many
   -o, --objects              with objects
-      --kind=LIST            a list of message, notification,
+      --kind=LIST            of message, notification,
                              handle
+      --by=WHAT              tell apart by peer, node or uid of whom, and so
+                             on, if need be
       --comm=NAME            of that name
       --peer=ID              that one
   -p, --pid=PID              that one
@@ -86,6 +88,7 @@ is "one of a list" "$(complete_words "$stub" verb --kind '')" \
 	"handle message notification"
 is "one of a list, after =" "$(complete_words "$stub" verb --kind = not)" \
 	"notification"
+is "one of a choice" "$(complete_words "$stub" verb --by '')" "node peer uid"
 is "nothing for a number" "$(complete_words "$stub" verb -n '')" ""
 is "an option after one without a value" \
 	"$(complete_words "$stub" verb -o --l)" --lines
@@ -106,6 +109,15 @@ is "a name that is none of a command" \
 	   ls "$dir/x" 2>/dev/null)" 1
 is "the same, quoted" \
 	"$(complete_words "$stub" verb --comm '\$\(touch')" '\$\(touch\ x\)'
+cat >"$dir/peers" <<'END'
+bus1-peers schema=1.2 time=5 peers=2
+peer id=14 uid=1000 pid=7 created=1 name=a
+peer id=9 uid=0 pid=8 created=2 name=id=5
+END
+is "the IDs in a list of peers" \
+	"$(_bus1_trace_column id <"$dir/peers" | tr '\n' ' ')" "9 14 "
+is "the users in a list of peers" \
+	"$(_bus1_trace_column uid <"$dir/peers" | tr '\n' ' ')" "0 1000 "
 _bus1_trace_peers()
 {
 	printf '%s\n' 3 14 15

@@ -32,6 +32,13 @@ _bus1_trace_value()
 	sed -nE 's/^ +(-., *)?(--[a-z0-9-]+|-.)\[?[= ]([A-Z][A-Z:]*).*/\3/p'
 }
 
+# The words that the text of an option names: "one, other or third".
+_bus1_trace_choice()
+{
+	tr -s ' ' | grep -oE '[a-z]+(, [a-z]+)+( or [a-z]+)?' | head -n 1 |
+		sed 's/ or /\n/; s/, /\n/g'
+}
+
 # Processes that have a peer open, as far as one may look.
 _bus1_trace_pids()
 {
@@ -39,19 +46,25 @@ _bus1_trace_pids()
 		cut -d / -f 3 | uniq
 }
 
-# Of the peers, "id" or "uid", or of all that root may see if that is little.
+# From a list of peers "id" or "uid" of each.
+_bus1_trace_column()
+{
+	sed -nE "s/^peer (.* )?$1=([0-9]+)( .*|$)/\2/p" | sort -nu
+}
+
+# The same of all peers, or where only root may see them of one's own.
 _bus1_trace_peers()
 {
 	local peers=/sys/kernel/debug/bus1/peers pid
 
 	if [[ -r $peers ]]; then
-		sed -nE "s/^peer (.* )?$1=([0-9]+).*/\2/p" $peers
+		_bus1_trace_column "$1" <$peers
 		return
 	fi
 	for pid in $(_bus1_trace_pids); do
 		sed -nE "s/^bus1-${1/#id/peer}:[[:space:]]*([0-9]+)/\1/p" \
 			/proc/"$pid"/fdinfo/* 2>/dev/null
-	done
+	done | sort -nu
 }
 
 # Takes the lines that begin with $1, as they are: "compgen -W" would expand
@@ -114,9 +127,8 @@ _bus1_trace()
 				compopt -o filenames
 				mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 				return ;;
-			LIST)
-				words=$(sed 's/.* of //; s/[^a-z]/\n/g' \
-					<<<"$line") ;;
+			LIST | KEY | WHAT | FORMAT)
+				words=$(_bus1_trace_choice <<<"$line") ;;
 			'')
 				option= ;; # it takes none
 			esac ;;

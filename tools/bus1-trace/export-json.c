@@ -2,7 +2,7 @@
 /*
  * DOC: NDJSON
  *
- * The records of monitor --json, of all events. bus1-trace.schema.json describes
+ * The records of monitor --json, of all events. bus1-trace.schema.json has
  * them, and those of all other verbs.
  */
 #include "export.h"

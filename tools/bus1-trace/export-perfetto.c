@@ -2,8 +2,8 @@
 /*
  * DOC: Perfetto
  *
- * A trace of TrackEvents; perfetto.proto has the part of the schema that this
- * takes. Below each process, its peers; below each peer:
+ * A trace of TrackEvents; perfetto.proto has what of the schema this takes.
+ * Below each process, its peers; below each peer:
  *
  *   instants    what happened to it: send, recv, fail, ...
  *   "queue"     a slice for each message and notification, from send to receipt

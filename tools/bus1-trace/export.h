@@ -7,9 +7,9 @@
 /*
  * DOC: export
  *
- * The stream in the formats of other programs. Each format is a stream_verb that
- * writes to standard output, piece by piece, so that it takes no more memory the
- * longer it runs.
+ * The stream in the formats of other programs. Each format is a stream_verb
+ * that writes to standard output, piece by piece, so that it takes no more
+ * memory the longer it runs.
  */
 struct export_format {
 	const char *name;

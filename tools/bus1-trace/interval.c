@@ -71,7 +71,11 @@ bool interval_wants(uint64_t id)
 
 void interval_title(const struct interval *i)
 {
-	if (isatty(STDOUT_FILENO))
+	const char *term = getenv("TERM");
+
+	/* what was recorded is not waited for: it is to be read, not watched */
+	if (!options.input && isatty(STDOUT_FILENO) && term &&
+	    strcmp(term, "dumb"))
 		printf("\033[H\033[J");
 	else if (i->number > 1)
 		putchar('\n');

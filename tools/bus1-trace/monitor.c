@@ -60,6 +60,7 @@ int verb_monitor(int argc, char **argv)
 	};
 	static const struct argp_child children[] = {
 		{ &options_filter_argp, 0, NULL, 0 },
+		{ &options_events_argp, 0, NULL, 0 },
 		{ &options_input_argp, 0, NULL, 0 },
 		{ &options_run_argp, 0, NULL, 0 },
 		{ &options_output_argp, 0, NULL, 0 },

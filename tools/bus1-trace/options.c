@@ -188,6 +188,31 @@ static error_t parse_filter(int key, char *arg, struct argp_state *state)
 	case NODE:
 		ok = parse_node(arg);
 		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return result(ok, state);
+}
+
+static const struct argp_option filter_options[] = {
+	{ NULL, 0, NULL, 0, "What to look at; sender, receiver or whoever acts has to fit, of several filters all:", 1 },
+	{ "pid", 'p', "PID", 0, "what concerns peers that process PID opened, holds or used", 1 },
+	{ "uid", 'u', "UID", 0, "what concerns peers, or accounts, of user UID", 1 },
+	{ "cgroup", 'c', "PATH", 0, "processes in this control group, or below (cgroup v2)", 1 },
+	{ "comm", COMM, "NAME", 0, "processes of this name", 1 },
+	{ "peer", PEER, "ID", 0, "this peer", 1 },
+	{ "node", NODE, "PEER:ID", 0, "this node", 1 },
+	{ 0 },
+};
+
+const struct argp options_filter_argp = { filter_options, parse_filter,
+					  .args_doc = NULL };
+
+static error_t parse_events(int key, char *arg, struct argp_state *state)
+{
+	bool ok = true;
+
+	switch (key) {
 	case KIND:
 		ok = parse_kinds(arg);
 		break;
@@ -203,21 +228,14 @@ static error_t parse_filter(int key, char *arg, struct argp_state *state)
 	return result(ok, state);
 }
 
-static const struct argp_option filter_options[] = {
-	{ NULL, 0, NULL, 0, "What to look at; sender, receiver or whoever acts has to fit, of several filters all:", 1 },
-	{ "pid", 'p', "PID", 0, "what concerns peers that process PID opened, holds or used", 1 },
-	{ "uid", 'u', "UID", 0, "what concerns peers, or accounts, of user UID", 1 },
-	{ "cgroup", 'c', "PATH", 0, "processes in this control group, or below (cgroup v2)", 1 },
-	{ "comm", COMM, "NAME", 0, "processes of this name", 1 },
-	{ "peer", PEER, "ID", 0, "this peer", 1 },
-	{ "node", NODE, "PEER:ID", 0, "this node", 1 },
+static const struct argp_option events_options[] = {
 	{ "kind", KIND, "LIST", 0, "of message, notification, handle, node, peer, account, failure", 1 },
 	{ "min-latency", LATENCY, "TIME", 0, "only what took so long (1.5, 20ms, 300us)", 1 },
 	{ "errors", FAILURES, NULL, 0, "only what failed, was refused or discarded", 1 },
 	{ 0 },
 };
 
-const struct argp options_filter_argp = { filter_options, parse_filter,
+const struct argp options_events_argp = { events_options, parse_events,
 					  .args_doc = NULL };
 
 static error_t parse_input(int key, char *arg, struct argp_state *state)

@@ -15,8 +15,10 @@
 struct options {
 	/* options_filter_argp */
 	uint64_t pid, uid, peer, node_peer, node; /* 0 is none, uid but: */
-	bool has_uid, failures;
+	bool has_uid;
 	const char *comm, *cgroup;
+	/* options_events_argp */
+	bool failures;
 	uint32_t classes;
 	uint64_t latency; /* ns */
 	/* options_input_argp */
@@ -38,7 +40,8 @@ struct options {
 
 extern struct options options;
 
-extern const struct argp options_filter_argp; /* -p -u -c --comm --peer ... */
+extern const struct argp options_filter_argp; /* -p -u -c --comm --peer --node */
+extern const struct argp options_events_argp; /* --kind --min-latency --errors */
 extern const struct argp options_input_argp; /* -i */
 extern const struct argp options_output_argp; /* --json -T */
 extern const struct argp options_run_argp; /* -d --cost --ring-size --raw-tp */

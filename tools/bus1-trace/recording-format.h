@@ -30,8 +30,8 @@ enum frame_kind {
 	FRAME_CGROUP,
 	FRAME_ACCOUNT,
 	FRAME_COUNTS,
-	FRAME_BASE,
 	FRAME_END,
+	FRAME_BASE,
 };
 
 /* FRAME_SNAPSHOT: its first byte; the rest is deflated text */
