@@ -3,6 +3,7 @@
  * make-recording FILE EVENTS PEERS LOST: a recording of a bus that never was,
  * and, on standard output, what is in it. About EVENTS events of PEERS peers;
  * LOST more of each type were lost. Names are such as no honest program has.
+ * With no PEERS nothing is true: events of all types with any arguments.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -242,6 +243,27 @@ static void open_peer(uint64_t peer)
 		     now);
 }
 
+static void nonsense(uint64_t n)
+{
+	static const uint64_t values[] = { 0, 1, 2, 3, 7, 1 << 20, INT32_MIN,
+					   UINT32_MAX, START, INT64_MAX,
+					   UINT64_MAX - 1 };
+	uint64_t arg[BUS1_EVENT_ARGS];
+	unsigned int i;
+	uint32_t type;
+
+	while (n--) {
+		type = dice(EV_MAX);
+		for (i = 0; i < BUS1_EVENT_ARGS &&
+			    event_info[type].field[i].name; i++)
+			arg[i] = values[dice(sizeof(values) / 8)];
+		/* mostly at a time that can be */
+		if (dice(8))
+			arg[event_info[type].time] = now++;
+		tell(type, dice(5), i, arg);
+	}
+}
+
 static void events(uint64_t n)
 {
 	uint64_t peer, i;
@@ -340,12 +362,15 @@ int main(int argc, char **argv)
 	}
 	n_peers = atoi(argv[3]);
 	lost = atoi(argv[4]);
-	queues = calloc(n_peers + 1, sizeof(*queues));
+	queues = calloc(n_peers + 2, sizeof(*queues));
 	recorder = recorder_new(argv[1], &info, 0, &error);
 	if (!queues || !recorder)
 		must(queues ? error : -1);
 	must(recorder_snapshot(recorder, before()));
-	events(atoll(argv[2]));
+	if (n_peers)
+		events(atoll(argv[2]));
+	else
+		nonsense(atoll(argv[2]));
 	print_counts();
 	for (i = 0; i < EV_MAX; i++) {
 		totals[i].seen += lost;

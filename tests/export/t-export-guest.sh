@@ -13,7 +13,10 @@ if ! tests/vm/run --timeout 100 -- '
 	bus1-trace export -f ndjson -o live-ndjson &
 	bus1-trace export -f perfetto -o live-perfetto >perfetto.counts 2>&1 &
 	bus1-trace export -f pcapng -o live-pcapng >pcapng.counts 2>&1 &
-	sleep 4
+	for f in recording live-ndjson live-perfetto live-pcapng; do
+		until [ -s $f ]; do sleep 0.1; done
+	done
+	sleep 0.5
 	trace-load >counts
 	sleep 1
 	kill -INT $(jobs -p)

@@ -31,6 +31,19 @@ ok "no control character in ndjson" \
 make_recording nothing 0 1 0
 check_formats 0 "$dir/nothing.bus1" "$dir/nothing.counts"
 
+# Nothing of it can be, and yet it is written so that others can read it.
+make_recording nonsense 20000 0 1
+ok "nonsense: ndjson" export_to 3 ndjson "$dir/nonsense.bus1" "$dir/file"
+ok "nonsense: as the schema has it" \
+	python3 $here/schema.py $schema "$dir/file"
+ok "nonsense: perfetto" export_to 3 perfetto "$dir/nonsense.bus1" "$dir/file"
+ok "nonsense: protoc decodes it" sh -c \
+	"protoc --decode=public.Trace -I $here public.proto <'$dir/file' >'$dir/out'"
+ok "nonsense: pcapng" export_to 3 pcapng "$dir/nonsense.bus1" "$dir/file"
+ok "nonsense: tshark dissects it" [ "$(tshark -2 -n -X lua_script:$lua \
+	-r "$dir/file" -T fields -e bus1.malformed -e bus1.unknown \
+	-e _ws.lua.error 2>/dev/null | tr -d '\t\n')" = "" ]
+
 # To standard output: the counts are elsewhere, and the data the same
 "$trace" export -f pcapng -i "$dir/names.bus1" >"$dir/out" 2>"$dir/err"
 "$trace" export -f pcapng -i "$dir/names.bus1" -o "$dir/file" >"$dir/counts"
@@ -96,8 +109,8 @@ ok "which is said" grep -q 'No space left' "$dir/err"
 # A million events in the memory of some thousand
 make_recording million 1000000 50 0
 for format in perfetto pcapng ndjson; do
-	ok "$format: a million events in 160 MB of address space" sh -c \
-		"ulimit -v 160000 && exec '$trace' export -f $format \
+	ok "$format: a million events in 80 MB of address space" sh -c \
+		"ulimit -v 80000 && exec '$trace' export -f $format \
 		 -i '$dir/million.bus1' -o '$dir/million'"
 	rm -f "$dir/million"
 done

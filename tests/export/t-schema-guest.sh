@@ -10,7 +10,7 @@ if ! tests/vm/run --timeout 200 -- '
 	echo 1024 >/sys/module/bus1/parameters/max_objects
 	echo 65536 >/sys/module/bus1/parameters/max_bytes
 	trace-load hold >/dev/null &
-	sleep 8 | trace-load hog >/dev/null &
+	(until [ -e go ]; do sleep 0.1; done) | trace-load hog >/dev/null &
 	sleep 1
 	bus1-trace record --json -o recording >record &
 	bus1-trace monitor --json --payload 8 >monitor &
@@ -18,20 +18,27 @@ if ! tests/vm/run --timeout 200 -- '
 	bus1-trace top --json 1 >top &
 	bus1-trace latency --json 1 >latency &
 	bus1-trace acct --json 1 >acct-interval &
-	bus1-trace handles --json --stacks -a >handles &
-	bus1-trace graph --json -d 11 >graph &
-	sleep 8
+	bus1-trace handles --json --stacks -a -d 8 >handles &
+	bus1-trace graph --json -d 8 >graph &
+	for f in recording monitor export top latency acct-interval; do
+		until [ -s $f ]; do sleep 0.1; done
+	done
+	sleep 2
+	touch go
+	sleep 60 | trace-handles >/dev/null &
 	trace-load >/dev/null
 	sleep 2
 	bus1-trace status --json -o --queue >status
 	bus1-trace status --json >status-peers
 	bus1-trace acct --json >acct
 	bus1-trace doctor --json >doctor
-	bus1-trace monitor --json --cost -d 1 >cost
-	bus1-trace handles --json --older-than 1us -d 1 >handles-old
+	bus1-trace monitor --json --cost -d 4 >cost &
+	sleep 2
+	trace-load >/dev/null
+	bus1-trace handles --json --older-than 10ms -d 1 >handles-old
 	sleep 2
 	killall -INT bus1-trace
-	sleep 2
+	while pidof bus1-trace >/dev/null; do sleep 0.1; done
 	bus1-trace report --json recording >report
 	bus1-trace status --json -o --queue -i recording >status-recorded
 	bus1-trace handles --json -a -i recording >handles-recorded

@@ -90,6 +90,8 @@ is "json: origins are messages of their own" "$(handles |
 	wc -l)" "$(said leaked)"
 is "json: released nodes" "$(lines handle "\"peer\":$deaf,.*\"dead\":true")" \
 	"$(said released)"
+ok "-a: which message brought it" eval \
+	'bus1-trace handles -a --peer "$keeper" | grep -q "^hl-keeper#$keeper .* sent [0-9]*\.0 service#$service *$"'
 is "json: used ones" "$(grep '^{"type":"handle",' "$dir/out" |
 	grep -vc '"used":0,')" 3
 

@@ -13,8 +13,7 @@ stage()
 	"incident-$1.sh" >"$dir/symptom" 2>&1 &
 	incident=$!
 	holders="$holders $incident"
-	until_true eval '[ -s "$dir/answer" ] &&
-		[ "$(grep -c . "$dir/symptom")" -ge 2 ]'
+	until_true eval '[ -s "$dir/answer" ] && [ -s "$dir/symptom" ]'
 	who="$(answer comm)#$(answer peer)"
 	ok "$1: it is staged" test -n "$(answer peer)"
 }

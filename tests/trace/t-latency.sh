@@ -236,9 +236,9 @@ ok "before the start: it says so" grep -q \
 
 # Intervals: each has its own, and together they have all
 latency_start 0.05
-trace-load flood 10007 &
+trace-load flood 10007 >/dev/null &
 flood=$!
-trace-load flood 10007
+trace-load flood 10007 >/dev/null
 wait $flood
 latency_end INT
 is "intervals: status 0" $status 0
@@ -254,7 +254,7 @@ many=$!
 holders="$holders $many"
 until_true grep -q flooded=1 "$dir/load"
 trace-load >/dev/null
-trace-load flood 1000
+trace-load flood 1000 >/dev/null
 latency_end INT
 is "a full map: status 3" $status 3
 ok "a full map: counted" test "$(total map_full)" -gt 0
@@ -289,7 +289,7 @@ is "text, --by uid: the user's row" \
 bus1-trace latency -d 0.6 >"$dir/text" &
 screen=$!
 attached $screen 3
-trace-load flood 101
+trace-load flood 101 >/dev/null
 wait $screen
 ok "text: how many" grep -q '^101 messages, from send to receipt$' "$dir/text"
 is "text: the bars count them" "$(sed -n '/^101 messages/,/^$/p' "$dir/text" |

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# bus1-trace record and report: what is in the file is what the workload did, what
-# a live run says and a reading of the file says is the same, and a file whose
-# recorder came to a bad end is as good as it can be.
+# bus1-trace record and report: what is in the file is what the workload did; a
+# live run and a reading of the file say the same; and a file whose recorder came
+# to a bad end is as good as it can be.
 . "$(dirname "$0")/trace-tap.sh"
 
 rec=$dir/rec
@@ -66,6 +66,12 @@ at_most()
 		echo "# $1 is more than $2"
 		false
 	}
+}
+
+# flood N: that many messages
+flood()
+{
+	trace-load flood "$1" >/dev/null
 }
 
 # events FILE: what of it tells of events, as far as it can be compared
@@ -154,7 +160,7 @@ group=/sys/fs/cgroup/bus1-test
 mkdir $group
 record_start
 sh -c "echo 0 >$group/cgroup.procs && exec trace-load" >"$dir/load"
-trace-load flood 10
+flood 10
 record_end INT
 rmdir $group
 view monitor --json -c bus1-test
@@ -183,13 +189,13 @@ ok "--stacks: with the names of functions" grep -aq 'trace-load\.c:[0-9]' "$rec"
 
 # Killed
 record_start
-trace-load flood 2000
+flood 2000
 sleep 2
-trace-load flood 2000 &
-flood=$!
+flood 2000 &
+load=$!
 sleep 0.3
 record_end KILL
-wait $flood
+wait $load
 view report --json
 is "killed: report has status 3" $status 3
 is "killed: it says so" "$(lines recording '"complete":false')" 1
@@ -204,7 +210,7 @@ ok "killed: and what there is" test "$(lines msg_recv)" -ge 2000
 
 # Cut and damaged
 record_start
-trace-load flood 2000
+flood 2000
 record_end INT
 cp "$rec" "$dir/whole"
 all=$(bytes "$rec")
@@ -223,7 +229,7 @@ ok "damaged: what is before that" test "$(of msg_recv shown)" -gt 500
 record_start --json --max-size 1M
 largest=0
 for i in 1 2 3 4 5 6 7 8; do
-	trace-load flood 4000
+	flood 4000
 	now=$(bytes "$rec" "$rec.1")
 	[ "$now" -le $largest ] || largest=$now
 done
@@ -254,7 +260,7 @@ ok "--max-size: its count holds" identity
 
 # A million events
 record_start --json
-trace-load flood 125000
+flood 125000
 record_end INT
 cp "$dir/said" "$dir/out"
 ok "10^6 events" test "$(member recorded events)" -ge 1000000
@@ -270,7 +276,7 @@ mkdir "$dir/small"
 mount -t tmpfs -o size=256k small "$dir/small"
 rec=$dir/small/rec
 record_start
-trace-load flood 4000
+flood 4000
 wait $recorder
 is "disk full: status 1" $? 1
 ok "disk full: it says so" grep -q 'writing .*: No space left on device' "$dir/err"
@@ -285,7 +291,7 @@ rm -f "$rec" "$rec".*
 	bus1-trace record -o "$rec" >"$dir/said" 2>"$dir/err" &
 	recorder=$!
 	until_true begun
-	trace-load flood 4000
+	flood 4000
 	wait $recorder
 )
 is "a limit of the file size: status 1" $? 1
@@ -294,7 +300,7 @@ ok "a limit of the file size: it says so" grep -q 'writing .*: File too large' \
 
 # Loss
 record_start --json --ring-size 4K
-trace-load flood 5000
+flood 5000
 record_end INT
 is "lost events: status 3" $status 3
 cp "$dir/said" "$dir/out"

@@ -29,6 +29,28 @@ is "two at once: all receipts" "$(lines msg_recv)" "$(said msg_recv)"
 is "two at once: they agree" "$(events "$dir/out" | md5sum)" \
 	"$(events "$dir/second" | md5sum)"
 
+# A flood that the ring cannot hold: what was seen is what the module counted.
+for option in '' --raw-tp; do
+	monitor_start --json --ring-size 4K $option
+	trace-load flood 20000 >"$dir/load"
+	sleep 0.2
+	monitor_end INT
+	is "a flood $option: events were lost" "$status" 3
+	# closing the two peers is a transaction each
+	is "a flood $option: all transactions were seen" \
+		"$(grep '"of":"tx_commit"' "$dir/out" |
+		sed 's/.*"seen":\([0-9]*\).*/\1/')" \
+		$(($(said transactions) + 2))
+	is "a flood $option: all receipts, too" \
+		"$(grep '"of":"msg_recv"' "$dir/out" |
+		sed 's/.*"seen":\([0-9]*\).*/\1/')" "$(said received)"
+	is "a flood $option: seen = shown + filtered + lost" \
+		"$(total seen)" $(($(total shown) + $(total filtered) +
+		$(total ring_full) + $(total map_full)))
+	ok "a flood $option: of which there are some" test \
+		"$(total ring_full)" -gt 1000
+done
+
 attached_or_gone()
 {
 	! grep -qx 0 $refs || [ ! -e /proc/$pid ]

@@ -75,7 +75,9 @@ is "--peer: that one" "$(wc -l <"$dir/out")" 3
 
 # A name, and the age of what was sent while somebody watched
 monitor_start
-trace-handles </dev/zero >"$dir/named" &
+mkfifo "$dir/go"
+exec 4<>"$dir/go"
+trace-handles <&4 >"$dir/named" &
 named=$!
 until_true grep -q ready=1 "$dir/named"
 sleep 0.3

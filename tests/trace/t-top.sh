@@ -125,7 +125,7 @@ for how in tp_btf raw_tp; do
 	is "$how: the dead have names" \
 		"$(lines top "\"peer\":$client,.*\"pid\":$(said client_pid),\"comm\":\"load-client\"")" 1
 	sums >"$dir/live"
-	bus1-trace top --json -i "$dir/recording" >"$dir/out" 2>"$dir/err"
+	bus1-trace top --json -i "$dir/recording" 1000 >"$dir/out" 2>"$dir/err"
 	is "$how, recorded: status 0" $? 0
 	ok "$how, recorded: well-formed" well_formed
 	is "$how, recorded: the same of each peer" "$(sums)" \
@@ -136,9 +136,9 @@ done
 
 # Intervals: each has its own, and together they have all
 top_start 0.05
-trace-load flood 10007 &
+trace-load flood 10007 >/dev/null &
 flood=$!
-trace-load flood 10007
+trace-load flood 10007 >/dev/null
 wait $flood
 top_end TERM
 is "intervals: status 0 by SIGTERM" $status 0
@@ -187,7 +187,7 @@ for filter in "--peer server_peer" "-p client_pid" "--comm load-server" \
 			"$(said client_peer) 0 0 0 0 $(said notify_recv) 0 0 0" ;;
 	esac
 	sums >"$dir/live"
-	bus1-trace top --json -i "$dir/recording" $option >"$dir/out" \
+	bus1-trace top --json -i "$dir/recording" $option 1000 >"$dir/out" \
 		2>"$dir/err"
 	is "$filter, recorded: the same" "$(sums)" "$(cat "$dir/live")"
 done

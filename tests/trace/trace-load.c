@@ -7,7 +7,8 @@
  *                       it waits for the end of its standard input
  *   trace-load orphan   a message that is received after its sender's death
  *   trace-load hold     peers to be looked at, until it is killed
- *   trace-load flood N  N messages as fast as they go
+ *   trace-load flood N  N messages as fast as they go, then how many the module
+ *                       counted
  *   trace-load peers N  N pairs of peers that come, talk, and go, not too fast
  *   trace-load tty COMMAND...  runs it on a terminal of 20 lines and copies what
  *                       it writes there
@@ -318,6 +319,24 @@ static void server(pid_t child, bool wait)
 	printf("bytes=%d\n", BYTES);
 }
 
+/* What debugfs says of the peer */
+static uint64_t counted(int fd, const char *key)
+{
+	FILE *file = fopen("/sys/kernel/debug/bus1/peers", "r");
+	char line[512], head[32], *value;
+	uint64_t n = 0;
+
+	snprintf(head, sizeof(head), "peer id=%" PRIu64 " ", peer_id(fd));
+	while (file && fgets(line, sizeof(line), file)) {
+		value = strstr(line, key);
+		if (!strncmp(line, head, strlen(head)) && value)
+			n = strtoull(value + strlen(key), NULL, 10);
+	}
+	if (file)
+		fclose(file);
+	return n;
+}
+
 static void flood(int n)
 {
 	int from = peer_open(), to = peer_open();
@@ -328,6 +347,9 @@ static void flood(int n)
 		if (receive(to, BYTES, NULL) != BUS1_MESSAGE_TYPE_USER)
 			die("RECV");
 	}
+	printf("transactions=%" PRIu64 "\nreceived=%" PRIu64 "\n",
+	       counted(from, " transactions=") + counted(to, " transactions="),
+	       counted(to, " received="));
 }
 
 static void peers(int n)

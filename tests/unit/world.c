@@ -56,7 +56,8 @@ static void event(uint32_t type, size_t n, const uint64_t *args)
 {
 	struct item item = { .event.type = type, .n_args = n, .stack = stack };
 
-	memcpy(item.event.arg, args, n * sizeof(*args));
+	if (n)
+		memcpy(item.event.arg, args, n * sizeof(*args));
 	world_event(&item);
 }
 
@@ -458,6 +459,88 @@ static void test_memory(void)
 	}
 }
 
+/* What is counted is what is there. */
+static void check_counts(void)
+{
+	struct world_handle **handles;
+	struct world_peer **all;
+	size_t n = world_peers(&all), n_handles = world_handles(&handles), i;
+	uint64_t held = 0, counted = 0;
+
+	for (i = 0; i < n; i++) {
+		const struct world_handle *h;
+		const struct world_message *m;
+		const struct world_node *node;
+		uint64_t nodes = 0, own = 0, queued = 0, bytes = 0;
+
+		for (node = all[i]->nodes; node; node = node->next)
+			nodes++;
+		for (h = all[i]->handles; h; h = h->next)
+			own++;
+		for (m = all[i]->first; m; m = m->next) {
+			queued++;
+			bytes += m->bytes;
+		}
+		expect_number(all[i]->n_nodes, nodes);
+		expect_number(all[i]->n_handles, own);
+		expect_number(all[i]->queued, queued);
+		expect_number(all[i]->bytes, bytes);
+		held += all[i]->held;
+		counted += own;
+	}
+	expect_number(held, n_handles);
+	expect_number(counted, n_handles);
+}
+
+/* Whatever a file says: events and lines of few IDs, that make no sense */
+static void test_anything(void)
+{
+	static const char *const types[] = { "node", "handle", "message",
+					     "notification", "holder" };
+	struct bus1_stack made = { .n = 200, .ip = { 1, 2, 3 } };
+	struct snapshot s = { 0 };
+	uint64_t args[BUS1_EVENT_ARGS];
+	char line[256];
+	int i, j;
+
+	srandom(1);
+	snapshot_line(&s, "snapshot time=1 objects=1 debugfs=1");
+	for (i = 0; i < 1000; i++) {
+		if (random() % 8 == 0)
+			snprintf(line, sizeof(line), "peer id=%ld",
+				 random() % 6);
+		else
+			snprintf(line, sizeof(line),
+				 "%s peer=%ld id=%ld node_peer=%ld node=%ld tx_peer=%ld tx=%ld index=%ld bytes=%ld kind=%s dead=%ld how=%s stamp=%ld",
+				 types[random() % 5], random() % 6,
+				 random() % 6, random() % 8, random() % 6,
+				 random() % 6, random() % 6, random() % 3,
+				 random() % 99,
+				 random() % 2 ? "node_release" : "x",
+				 random() % 2, random() % 2 ? "message" : "y",
+				 random() % 9);
+		snapshot_line(&s, line);
+	}
+	snapshot_complete(&s);
+	world_snapshot(&s);
+	snapshot_free(&s);
+	check_counts();
+	for (i = 0; i < 300000; i++) {
+		for (j = 0; j < BUS1_EVENT_ARGS; j++)
+			args[j] = random() % 8;
+		made.n = random() % 300;
+		made.pid = random() % 2;
+		stack = random() % 2 ? &made : NULL;
+		event(random() % (EV_MAX + 1), random() % BUS1_EVENT_ARGS,
+		      args);
+		if (i % 10000 == 0)
+			check_counts();
+	}
+	stack = NULL;
+	check_counts();
+	state();
+}
+
 static void take_line(const char *line, void *context)
 {
 	say("%s\n", line);
@@ -521,6 +604,7 @@ static const struct {
 	{ "a second snapshot", test_twice },
 	{ "stacks", test_stacks },
 	{ "memory does not grow", test_memory },
+	{ "whatever a file says", test_anything },
 	{ "a snapshot as lines and back", test_lines },
 };
 

@@ -121,6 +121,13 @@ static bool is_empty(const struct level *level)
 	return !level->account && !level->held[0] && !level->held[1];
 }
 
+/* Its user is one no more; but is remembered, since he may come again. */
+static bool is_idle(const struct level *level)
+{
+	return level->account && level->left[0] == level->held[0] &&
+	       level->left[1] == level->held[1];
+}
+
 static void list(struct table_entry *entry, void *next)
 {
 	struct level *level = LEVEL(entry);
@@ -198,6 +205,7 @@ void accounts_recorded(struct accounts *accounts)
 	qsort(v, n, sizeof(*v), by_place);
 	count(v, n);
 	for (i = 0; i < n; i++)
-		put(accounts, v[i]);
+		if (!is_idle(v[i]))
+			put(accounts, v[i]);
 	free(v);
 }

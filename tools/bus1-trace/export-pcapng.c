@@ -133,7 +133,8 @@ static void option(uint16_t code, const void *value, size_t n)
 {
 	put_16(code);
 	put_16(n);
-	put(value, n);
+	if (n)
+		put(value, n);
 	pad();
 }
 

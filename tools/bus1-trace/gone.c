@@ -13,15 +13,13 @@ static struct gone {
 static size_t next;
 static struct table table;
 
-#define entry_of(type, e) ((type *)((char *)(e) - offsetof(type, entry)))
-
 static struct gone *find(enum gone_kind kind, uint64_t a, uint64_t b,
 			 uint64_t c)
 {
 	struct table_entry *e = table_first(&table, table_hash(a, b, c) + kind);
 
 	for (; e; e = table_next(e)) {
-		struct gone *g = entry_of(struct gone, e);
+		struct gone *g = table_item(struct gone, e);
 
 		if (g->kind == kind && g->a == a && g->b == b && g->c == c)
 			return g;

@@ -328,7 +328,7 @@ int verb_graph(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	if (!view_filter())
-		return EXIT_ERROR;
+		return EXIT_USAGE;
 	if (options.input || options.seconds)
 		return watch();
 	if (!view_now(&time))

@@ -23,65 +23,72 @@ static const char *ago(char *buf, uint64_t then, uint64_t now)
 	return then ? format_span(buf, span(then, now)) : "never";
 }
 
-/* Columns: 79 in all */
-static void print_row(const struct handle_group *group, const char *handle,
-		      const char *node, uint64_t now)
+/* Each row has 79 columns. Alone, a handle has room to say which message it was. */
+static void print_origin(const struct world_handle *handle)
+{
+	int n;
+
+	n = printf("%s %" PRIu64, how(handle->how), handle->tx);
+	if (handle->how == BUS1_HOW_MESSAGE)
+		n += printf(".%u", handle->index);
+	putchar(' ');
+	print_peer(peers_name(handle->tx_peer), handle->tx_peer,
+		   n < 14 ? 23 - n : 9);
+	putchar('\n');
+}
+
+static void print_handle(const struct world_handle *handle, uint64_t now)
 {
 	char age[SPAN_SIZE], used[SPAN_SIZE];
 
+	print_peer(peers_name(handle->peer), handle->peer, 14);
+	printf(" %7" PRIu64 " ", handle->id);
+	print_peer(peers_name(handle->node_peer), handle->node_peer, 12);
+	printf(" %5" PRIu64 "%c %5s %5s ", handle->node,
+	       handle->dead ? '!' : ' ', ago(age, handle->created, now),
+	       ago(used, handle->used, now));
+	print_origin(handle);
+}
+
+static void print_group(const struct handle_group *group, uint64_t now)
+{
+	char handles[24], nodes[24], age[SPAN_SIZE], used[SPAN_SIZE];
+
+	if (group->n > 1) {
+		format_amount(handles, group->n);
+		format_amount(nodes, group->nodes);
+		strcat(handles, "x");
+		strcat(nodes, "x");
+	} else {
+		snprintf(handles, sizeof(handles), "%" PRIu64,
+			 group->first->id);
+		snprintf(nodes, sizeof(nodes), "%" PRIu64, group->node);
+	}
 	print_peer(peers_name(group->holder), group->holder, 16);
-	printf(" %7s ", handle);
+	printf(" %7s ", handles);
 	print_peer(peers_name(group->owner), group->owner, 14);
-	printf(" %5s%c %5s %5s %-5s ", node, group->dead ? '!' : ' ',
+	printf(" %5s%c %5s %5s %-5s ", nodes, group->dead ? '!' : ' ',
 	       ago(age, group->created, now), ago(used, group->used, now),
 	       how(group->how));
 	print_peer(peers_name(group->from), group->from, 14);
 	putchar('\n');
 }
 
-static void print_handle(const struct world_handle *handle, uint64_t now)
-{
-	const struct handle_group group = {
-		.holder = handle->peer,
-		.owner = handle->node_peer,
-		.how = handle->how,
-		.from = handle->tx_peer,
-		.created = handle->created,
-		.used = handle->used,
-		.dead = handle->dead,
-	};
-	char id[24], node[24];
-
-	snprintf(id, sizeof(id), "%" PRIu64, handle->id);
-	snprintf(node, sizeof(node), "%" PRIu64, handle->node);
-	print_row(&group, id, node, now);
-}
-
-static void print_group(const struct handle_group *group, uint64_t now)
-{
-	char handles[AMOUNT_SIZE + 1], nodes[AMOUNT_SIZE + 1];
-
-	format_amount(handles, group->n);
-	format_amount(nodes, group->nodes);
-	strcat(handles, "x");
-	strcat(nodes, "x");
-	print_row(group, handles, nodes, now);
-}
-
 static void print_rows(const struct handle_groups *g, bool all)
 {
 	size_t i;
 
-	printf("%-16s %7s %-14s %5s  %5s %5s %-5s %s\n", "HOLDER", "HANDLE",
-	       "OWNER", "NODE", "AGE", "USED", "CAME", "FROM");
+	if (all)
+		printf("%-14s %7s %-12s %5s  %5s %5s %s\n", "HOLDER", "HANDLE",
+		       "OWNER", "NODE", "AGE", "USED", "CAME BY");
+	else
+		printf("%-16s %7s %-14s %5s  %5s %5s %-5s %s\n", "HOLDER",
+		       "HANDLE", "OWNER", "NODE", "AGE", "USED", "CAME",
+		       "FROM");
 	for (i = 0; all && i < g->n_handles; i++)
 		print_handle(g->handles[i], g->time);
-	for (i = 0; !all && i < g->n_groups && i < GROUPS_MAX; i++) {
-		if (g->groups[i].n > 1)
-			print_group(&g->groups[i], g->time);
-		else
-			print_handle(g->groups[i].first, g->time);
-	}
+	for (i = 0; !all && i < g->n_groups && i < GROUPS_MAX; i++)
+		print_group(&g->groups[i], g->time);
 	if (i < g->n_groups && !all)
 		printf("and %zu rows more: -a shows each handle\n",
 		       g->n_groups - i);

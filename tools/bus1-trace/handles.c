@@ -151,7 +151,8 @@ static const struct argp argp = {
 	own, parse, "[INTERVAL [COUNT]]",
 	"Show who holds a handle to what, how it came, when it was used; and what looks like a leak.\v"
 	"Without INTERVAL and -d it is a look at how things are, which needs debugfs and nothing else. With them what changes is watched, and who gets more and more is seen.\n"
-	"CAME: made (with its node, by a TRANSFER), given (by a TRANSFER), sent (in a message); FROM is who did that. \"3x\" counts what is alike. \"!\": the node, or one of them, is released, and the holder has not yet received that.\n"
+	"CAME: made (with its node, by a TRANSFER), given (by a TRANSFER) or sent (in a message), and by whom; with -a also by which transaction, and message of it. \"3x\" counts what is alike. \"!\": the node, or one of them, is released, and the holder has not yet received that.\n"
+	"--stacks finds callers by frame pointers: programs that are built with -fno-omit-frame-pointer show all of them but the function that calls ioctl(), which the C library hides.\n"
 	"\n"
 	"EXAMPLES\n"
 	"  bus1-trace handles                 who holds what, and suspects\n"
@@ -170,7 +171,7 @@ int verb_handles(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	if (!view_filter())
-		return EXIT_ERROR;
+		return EXIT_USAGE;
 	if (options.input || options.interval || options.seconds)
 		return watch();
 	if (!view_now(&time))

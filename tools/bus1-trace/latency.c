@@ -71,28 +71,52 @@ static int by_time(const void *a, const void *b)
 	return (x->node > y->node) - (x->node < y->node);
 }
 
-static struct row *get_row(const struct sum *sum)
+/* Of BY_UID there are many rows of one user, to be made one. */
+static int by_key(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+
+	if (x->has_uid != y->has_uid)
+		return x->has_uid ? -1 : 1;
+	if (x->peer != y->peer)
+		return x->peer < y->peer ? -1 : 1;
+	return (x->time > y->time) - (x->time < y->time);
+}
+
+static void add_row(const struct sum *sum)
 {
 	const struct peer *peer = peers_find(sum->peer);
-	struct row row = {
+	struct row *row;
+
+	rows = grow(rows, n_rows, sizeof(*rows));
+	row = &rows[n_rows++];
+	*row = (struct row){
 		.peer = sum->peer,
 		.node = sum->other,
 		.time = sum->time,
 	};
-	size_t i;
+	times_merge(&row->times, &sum->times);
+	if (by != BY_UID)
+		return;
+	row->has_uid = peer && peer->has_uid;
+	row->peer = row->has_uid ? peer->uid : 0;
+	row->node = 0;
+}
 
-	if (by == BY_UID) {
-		row.has_uid = peer && peer->has_uid;
-		row.peer = row.has_uid ? peer->uid : 0;
-		for (i = 0; i < n_rows; i++)
-			if (rows[i].peer == row.peer &&
-			    rows[i].has_uid == row.has_uid &&
-			    rows[i].time == row.time)
-				return &rows[i];
+static void merge_users(void)
+{
+	size_t i, n = 0;
+
+	qsort(rows, n_rows, sizeof(*rows), by_key);
+	for (i = 0; i < n_rows; i++) {
+		if (!n || by_key(&rows[n - 1], &rows[i])) {
+			rows[n++] = rows[i];
+			continue;
+		}
+		times_merge(&rows[n - 1].times, &rows[i].times);
+		free(rows[i].times.slots);
 	}
-	rows = grow(rows, n_rows, sizeof(*rows));
-	rows[n_rows] = row;
-	return &rows[n_rows++];
+	n_rows = n;
 }
 
 static void collect(void)
@@ -101,8 +125,10 @@ static void collect(void)
 	size_t n = sums_list(&sums), i;
 
 	for (i = 0; i < n; i++)
-		times_merge(&get_row(sums[i])->times, &sums[i]->times);
+		add_row(sums[i]);
 	free(sums);
+	if (by == BY_UID && n_rows)
+		merge_users();
 	if (n_rows)
 		qsort(rows, n_rows, sizeof(*rows), by_time);
 }

@@ -2,9 +2,9 @@
 /*
  * DOC: record
  *
- * All events go into a file as they arrive; whoever reads it puts them in order.
- * So does what a live run learns besides: how things were at the start, what
- * addresses and control groups are called, and what became of all events.
+ * All events go into a file as they arrive; whoever reads it puts them in
+ * order. So does what a live run learns besides: how things were at the start,
+ * what addresses and control groups are called, and what became of all events.
  */
 #define _GNU_SOURCE /* open_by_handle_at */
 #include <bpf/bpf.h>

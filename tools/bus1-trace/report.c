@@ -2,8 +2,8 @@
 /*
  * DOC: report
  *
- * What is in a recording, and with which verb to go on. It takes one look at all
- * entries, in the order in which they are there.
+ * What is in a recording, and with which verb to go on. It takes one look at
+ * all entries, in the order in which they are there.
  */
 #include <inttypes.h>
 #include <stdlib.h>

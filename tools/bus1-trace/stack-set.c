@@ -13,8 +13,6 @@ struct stack {
 
 static struct table stacks;
 
-#define entry_of(type, e) ((type *)((char *)(e) - offsetof(type, entry)))
-
 static struct stack *stack_of(const struct bus1_stack *stack)
 {
 	return (struct stack *)((char *)stack - offsetof(struct stack, stack));
@@ -32,7 +30,7 @@ const struct bus1_stack *stack_get(const struct bus1_stack *stack)
 	for (i = 0; i < n; i++)
 		hash = table_hash(hash, stack->ip[i], i);
 	for (e = table_first(&stacks, hash); e; e = table_next(e)) {
-		s = entry_of(struct stack, e);
+		s = table_item(struct stack, e);
 		if (s->stack.pid == stack->pid && s->stack.n == n &&
 		    !memcmp(s->stack.ip, stack->ip, bytes)) {
 			s->users++;

@@ -42,8 +42,6 @@ static uint64_t asked;
 static struct table symbols;
 static uint32_t reported; /* whose files find_elf() looks for */
 
-#define entry_of(type, e) ((type *)((char *)(e) - offsetof(type, entry)))
-
 /*
  * A file as that process sees it, which may have another root. It may have put
  * there what it likes, so nothing is opened that blocks.
@@ -110,12 +108,12 @@ static void symbol_forget(struct table_entry *entry, void *context)
 {
 	(void)context;
 	table_remove(&symbols, entry);
-	free(entry_of(struct symbol, entry));
+	free(table_item(struct symbol, entry));
 }
 
 static void symbol_forget_of(struct table_entry *entry, void *context)
 {
-	if (entry_of(struct symbol, entry)->pid == *(uint32_t *)context)
+	if (table_item(struct symbol, entry)->pid == *(uint32_t *)context)
 		symbol_forget(entry, NULL);
 }
 
@@ -203,7 +201,7 @@ static struct symbol *symbol_find(uint32_t pid, uint64_t ip)
 	struct table_entry *e = table_first(&symbols, table_hash(pid, ip, 0));
 
 	for (; e; e = table_next(e)) {
-		struct symbol *symbol = entry_of(struct symbol, e);
+		struct symbol *symbol = table_item(struct symbol, e);
 
 		if (symbol->pid == pid && symbol->ip == ip)
 			return symbol;

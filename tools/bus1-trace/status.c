@@ -397,6 +397,6 @@ int verb_status(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	if (!view_filter())
-		return EXIT_ERROR;
+		return EXIT_USAGE;
 	return options.input ? recorded() : live();
 }

@@ -62,7 +62,7 @@ size_t sums_list(struct sum ***sums);
 struct sum *sums_find(uint64_t peer, uint64_t other, enum bus1_time time);
 void sums_forget(void);
 
-/* Adds to a slot; for who adds up the times of several peers. */
+/* times.c: adds to a slot; for who adds up the times of several peers. */
 void times_add(struct times *times, uint32_t slot,
 	       const struct bus1_slot_sum *sum);
 void times_merge(struct times *times, const struct times *from);

@@ -21,6 +21,10 @@ struct table {
 	size_t n, size;
 };
 
+/* What @e is the member "entry" of */
+#define table_item(type, e) \
+	((type *)((char *)(e) - offsetof(type, entry)))
+
 uint64_t table_hash(uint64_t a, uint64_t b, uint64_t c);
 void table_add(struct table *table, struct table_entry *entry, uint64_t hash);
 void table_remove(struct table *table, struct table_entry *entry);

@@ -15,14 +15,8 @@ struct fits {
 	uint32_t bits;
 };
 
-#define entry_of(type, e) ((type *)((char *)(e) - offsetof(type, entry)))
-
 bool view_filter(void)
 {
-	if (options.classes || options.latency || options.failures) {
-		complain("--kind, --min-latency and --errors are about events, and this shows what there is");
-		return false;
-	}
 	if (options.cgroup && options.input) {
 		complain("-c: a recording does not say in which control group those are who hold something; try -p, -u or --comm");
 		return false;
@@ -47,9 +41,9 @@ static struct fits *fits_find(uint64_t peer)
 {
 	struct table_entry *e = table_first(&fitting, table_hash(peer, 0, 0));
 
-	while (e && entry_of(struct fits, e)->peer != peer)
+	while (e && table_item(struct fits, e)->peer != peer)
 		e = table_next(e);
-	return e ? entry_of(struct fits, e) : NULL;
+	return e ? table_item(struct fits, e) : NULL;
 }
 
 static void found(uint64_t peer, uint32_t bits)

@@ -39,8 +39,8 @@ __attribute__((format(printf, 1, 2))) static char *format(const char *fmt, ...)
 
 static char *node_line(const struct world_node *node)
 {
-	return format("node peer=%" PRIu64 " id=%" PRIu64
-		     " handles=%" PRIu64 " dead=%d created=%" PRIu64,
+	return format("node peer=%" PRIu64 " id=%" PRIu64 " handles=%" PRIu64
+		      " dead=%d created=%" PRIu64,
 		      node->peer, node->id, node->handles, node->dead,
 		      node->created);
 }
@@ -50,11 +50,11 @@ static char *handle_line(const struct world_handle *handle)
 	const char *how = symbol_how(handle->how);
 
 	return format("handle peer=%" PRIu64 " id=%" PRIu64
-		     " node_peer=%" PRIu64 " node=%" PRIu64 " how=%s"
-		     " tx_peer=%" PRIu64 " tx=%" PRIu64 " index=%u slot=%u"
-		     " dead=%d created=%" PRIu64 " used=%" PRIu64,
-		     handle->peer, handle->id, handle->node_peer, handle->node,
-		     how ? how : "?", handle->tx_peer, handle->tx,
+		      " node_peer=%" PRIu64 " node=%" PRIu64 " how=%s"
+		      " tx_peer=%" PRIu64 " tx=%" PRIu64 " index=%u slot=%u"
+		      " dead=%d created=%" PRIu64 " used=%" PRIu64,
+		      handle->peer, handle->id, handle->node_peer, handle->node,
+		      how ? how : "?", handle->tx_peer, handle->tx,
 		      handle->index, handle->slot, handle->dead,
 		      handle->created, handle->used);
 }
@@ -65,16 +65,16 @@ static char *queued_line(const struct world_message *m)
 
 	if (m->kind)
 		return format("notification peer=%" PRIu64
-			     " tx_peer=%" PRIu64 " tx=%" PRIu64 " kind=%s"
-			     " id=%" PRIu64 " node_peer=%" PRIu64
-			     " node=%" PRIu64 " stamp=%" PRIu64,
-			     m->peer, m->tx_peer, m->tx, kind ? kind : "?",
-			     m->id, m->node_peer, m->node, m->stamp);
+			      " tx_peer=%" PRIu64 " tx=%" PRIu64 " kind=%s"
+			      " id=%" PRIu64 " node_peer=%" PRIu64
+			      " node=%" PRIu64 " stamp=%" PRIu64,
+			      m->peer, m->tx_peer, m->tx, kind ? kind : "?",
+			      m->id, m->node_peer, m->node, m->stamp);
 	return format("message peer=%" PRIu64 " tx_peer=%" PRIu64
-			     " tx=%" PRIu64 " index=%u node=%" PRIu64
-			     " bytes=%" PRIu64 " handles=%" PRIu64
-			     " stamp=%" PRIu64,
-			     m->peer, m->tx_peer, m->tx, m->index, m->node,
+		      " tx=%" PRIu64 " index=%u node=%" PRIu64
+		      " bytes=%" PRIu64 " handles=%" PRIu64
+		      " stamp=%" PRIu64,
+		      m->peer, m->tx_peer, m->tx, m->index, m->node,
 		      m->bytes, m->handles, m->stamp);
 }
 

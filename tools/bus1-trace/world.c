@@ -13,8 +13,6 @@ static bool complete; /* and it had everything */
 
 struct snapshot world_start;
 
-#define entry_of(type, e) ((type *)((char *)(e) - offsetof(type, entry)))
-
 static void *allocate(size_t size)
 {
 	void *p = calloc(1, size);
@@ -35,9 +33,9 @@ static struct world_peer *peer_find(uint64_t id)
 {
 	struct table_entry *e = table_first(&peers, table_hash(id, 0, 0));
 
-	while (e && entry_of(struct world_peer, e)->id != id)
+	while (e && table_item(struct world_peer, e)->id != id)
 		e = table_next(e);
-	return e ? entry_of(struct world_peer, e) : NULL;
+	return e ? table_item(struct world_peer, e) : NULL;
 }
 
 static struct world_peer *peer_add(uint64_t id)
@@ -87,7 +85,7 @@ struct world_node *world_node(uint64_t peer, uint64_t id)
 	struct table_entry *e = table_first(&nodes, table_hash(peer, id, 0));
 
 	for (; e; e = table_next(e)) {
-		struct world_node *node = entry_of(struct world_node, e);
+		struct world_node *node = table_item(struct world_node, e);
 
 		if (node->peer == peer && node->id == id)
 			return node;
@@ -138,7 +136,7 @@ struct world_handle *world_handle(uint64_t peer, uint64_t id)
 	struct table_entry *e = table_first(&handles, table_hash(peer, id, 0));
 
 	for (; e; e = table_next(e)) {
-		struct world_handle *handle = entry_of(struct world_handle, e);
+		struct world_handle *handle = table_item(struct world_handle, e);
 
 		if (handle->peer == peer && handle->id == id)
 			return handle;
@@ -213,7 +211,7 @@ static struct world_message *queued_find(const struct world_message *key)
 	struct table_entry *e = table_first(&messages, queued_hash(key));
 
 	for (; e; e = table_next(e)) {
-		struct world_message *m = entry_of(struct world_message, e);
+		struct world_message *m = table_item(struct world_message, e);
 
 		if (m->kind != key->kind)
 			continue;
@@ -679,7 +677,7 @@ struct list {
 
 static void list_peer(struct table_entry *entry, void *context)
 {
-	struct world_peer *peer = entry_of(struct world_peer, entry);
+	struct world_peer *peer = table_item(struct world_peer, entry);
 	struct list *list = context;
 
 	/* peers.c forgets, too */
@@ -691,7 +689,7 @@ static void list_handle(struct table_entry *entry, void *context)
 {
 	struct list *list = context;
 
-	list->v[list->n++] = entry_of(struct world_handle, entry);
+	list->v[list->n++] = table_item(struct world_handle, entry);
 }
 
 static int by_id(const void *a, const void *b)
