@@ -184,7 +184,7 @@ bench: build/kmod/6.1/bus1.ko $(BENCH)
 	tests/bench/acct
 
 .PHONY: lint
-lint: build/kernel/6.1/release $(SKELETONS)
+lint: build/kernel/6.1/release $(SKELETONS) $(PROTO)
 	@scripts/deps check
 	@tests/run --host --timeout 600 scripts/lint
 

@@ -20,12 +20,12 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-TURNED(flows, BPF_MAP_TYPE_HASH, 0, struct bus1_flow_key, struct bus1_flow);
-TURNED(refusals, BPF_MAP_TYPE_HASH, 0, struct bus1_refusal_key,
-       struct bus1_refusal);
+#define SUMS(name, key, value) TURNED(name, BPF_MAP_TYPE_HASH, 0, key, value)
+
+SUMS(flows, struct bus1_flow_key, struct bus1_flow);
+SUMS(refusals, struct bus1_refusal_key, struct bus1_refusal);
 /* Where there is no room above: without peer and process, who can be many. */
-TURNED(others, BPF_MAP_TYPE_HASH, 0, struct bus1_refusal_key,
-       struct bus1_refusal);
+SUMS(others, struct bus1_refusal_key, struct bus1_refusal);
 
 static __always_inline __u32 current_pid(void)
 {

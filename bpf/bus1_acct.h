@@ -11,8 +11,6 @@
 #include "bus1_event.h"
 #include "trace_abi.h"
 
-#define BUS1_ACCT_INLINE static inline __attribute__((always_inline))
-
 /* What @peer of user @claimant does with what user @owner may have pinned */
 struct bus1_flow_key {
 	__u32 owner;
@@ -58,8 +56,8 @@ struct bus1_refusal {
 	char comm[16];
 };
 
-BUS1_ACCT_INLINE void bus1_flow_key_of(const __u64 *arg,
-				       struct bus1_flow_key *key)
+static __always_inline void bus1_flow_key_of(const __u64 *arg,
+					     struct bus1_flow_key *key)
 {
 	key->owner = arg[0];
 	key->claimant = arg[1];
@@ -68,8 +66,8 @@ BUS1_ACCT_INLINE void bus1_flow_key_of(const __u64 *arg,
 	key->zero = 0;
 }
 
-BUS1_ACCT_INLINE void bus1_flow_add(struct bus1_flow *flow, __u32 type,
-				    const __u64 *arg)
+static __always_inline void bus1_flow_add(struct bus1_flow *flow, __u32 type,
+					  const __u64 *arg)
 {
 	flow->held = arg[5];
 	if (type == EV_acct_charge) {
@@ -82,8 +80,8 @@ BUS1_ACCT_INLINE void bus1_flow_add(struct bus1_flow *flow, __u32 type,
 }
 
 /* Each open() that is refused has a peer ID of its own, which nobody will use. */
-BUS1_ACCT_INLINE void bus1_refusal_key_of(const __u64 *arg, __u32 pid,
-					  struct bus1_refusal_key *key)
+static __always_inline void bus1_refusal_key_of(const __u64 *arg, __u32 pid,
+						struct bus1_refusal_key *key)
 {
 	key->owner = arg[0];
 	key->claimant = arg[1];
@@ -94,8 +92,8 @@ BUS1_ACCT_INLINE void bus1_refusal_key_of(const __u64 *arg, __u32 pid,
 	key->pid = pid;
 }
 
-BUS1_ACCT_INLINE void bus1_refusal_add(struct bus1_refusal *sum,
-				       const __u64 *arg)
+static __always_inline void bus1_refusal_add(struct bus1_refusal *sum,
+					     const __u64 *arg)
 {
 	sum->count++;
 	sum->amount = arg[4];

@@ -22,12 +22,13 @@ const volatile bool want_peer, want_node; /* times by these */
 /* BUS1_EVENT_BIT(): others only tell the filter, or the tool, who is who. */
 const volatile __u32 counted;
 
-TURNED(peers, BPF_MAP_TYPE_PERCPU_HASH, BPF_F_NO_PREALLOC, __u64,
-       struct bus1_peer_sum);
-TURNED(pairs, BPF_MAP_TYPE_PERCPU_HASH, BPF_F_NO_PREALLOC,
-       struct bus1_pair_key, struct bus1_pair_sum);
-TURNED(slots, BPF_MAP_TYPE_PERCPU_HASH, BPF_F_NO_PREALLOC,
-       struct bus1_slot_key, struct bus1_slot_sum);
+/* Memory is taken entry by entry: each has as many values as there are CPUs. */
+#define SUMS(name, key, value) \
+	TURNED(name, BPF_MAP_TYPE_PERCPU_HASH, BPF_F_NO_PREALLOC, key, value)
+
+SUMS(peers, __u64, struct bus1_peer_sum);
+SUMS(pairs, struct bus1_pair_key, struct bus1_pair_sum);
+SUMS(slots, struct bus1_slot_key, struct bus1_slot_sum);
 TURNED(names, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, __u64, struct bus1_who);
 
 static const struct bus1_peer_sum empty_peer;

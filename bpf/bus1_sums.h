@@ -6,12 +6,11 @@
  * DOC: what is added up of events
  *
  * The same code adds up in the kernel, live, and in the tool, from a recording;
- * what verbs show is made of nothing else. Shared by both sides, as bus1_event.h.
+ * what verbs show is made of nothing else. Shared by both sides, as bus1_event.h;
+ * needs __always_inline.
  */
 #include "bus1_event.h"
 #include "trace_abi.h"
-
-#define BUS1_SUM_INLINE static inline __attribute__((always_inline))
 
 /* For what: the verbs that want it */
 enum bus1_sum_what {
@@ -68,7 +67,7 @@ enum bus1_time {
  * the last those that are not known.
  */
 #define BUS1_SLOT_BITS 3
-#define BUS1_SLOT_PARTS (1 << BUS1_SLOT_BITS)
+#define BUS1_SLOT_PARTS 8
 #define BUS1_SLOTS 320
 #define BUS1_SLOT_UNKNOWN BUS1_SLOTS
 /* Entries that all times together can need */
@@ -98,7 +97,7 @@ struct bus1_who {
 };
 
 /* The first time that belongs to @slot */
-BUS1_SUM_INLINE __u64 bus1_slot_from(__u32 slot)
+static __always_inline __u64 bus1_slot_from(__u32 slot)
 {
 	if (slot < BUS1_SLOT_PARTS)
 		return slot;
@@ -106,7 +105,7 @@ BUS1_SUM_INLINE __u64 bus1_slot_from(__u32 slot)
 	       << (slot / BUS1_SLOT_PARTS - 1);
 }
 
-BUS1_SUM_INLINE __u32 bus1_slot(__u64 time)
+static __always_inline __u32 bus1_slot(__u64 time)
 {
 	__u32 log = 0, slot;
 	__u64 v = time;
@@ -140,7 +139,7 @@ BUS1_SUM_INLINE __u32 bus1_slot(__u64 time)
 }
 
 /* Whose sum an event of BUS1_PEER_EVENTS belongs to */
-BUS1_SUM_INLINE __u64 bus1_sum_peer(__u32 type, const __u64 *arg)
+static __always_inline __u64 bus1_sum_peer(__u32 type, const __u64 *arg)
 {
 	/* each open() that is refused has an ID of its own, used by nobody */
 	if (type == EV_acct_reject)
@@ -148,8 +147,8 @@ BUS1_SUM_INLINE __u64 bus1_sum_peer(__u32 type, const __u64 *arg)
 	return arg[0];
 }
 
-BUS1_SUM_INLINE void bus1_sum_add(struct bus1_peer_sum *sum, __u32 type,
-				  const __u64 *arg)
+static __always_inline void bus1_sum_add(struct bus1_peer_sum *sum,
+					 __u32 type, const __u64 *arg)
 {
 	switch (type) {
 	case EV_msg_send:
@@ -179,9 +178,9 @@ BUS1_SUM_INLINE void bus1_sum_add(struct bus1_peer_sum *sum, __u32 type,
  * Where the time that an event of BUS1_TIME_EVENTS says belongs to, of all peers
  * and nodes; @by_peer, @by_node: of this one.
  */
-BUS1_SUM_INLINE void bus1_time_of(__u32 type, const __u64 *arg, int by_peer,
-				  int by_node, struct bus1_slot_key *key,
-				  __u64 *time)
+static __always_inline void bus1_time_of(__u32 type, const __u64 *arg,
+					 int by_peer, int by_node,
+					 struct bus1_slot_key *key, __u64 *time)
 {
 	__u64 known;
 

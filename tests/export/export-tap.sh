@@ -7,6 +7,8 @@ objects=${BUS1_OBJECTS:-build/obj/tools/bus1-trace}
 here=tests/export
 lua=tools/bus1-trace/wireshark/bus1.lua
 schema=tools/bus1-trace/bus1-trace.schema.json
+PYTHONDONTWRITEBYTECODE=1
+export PYTHONDONTWRITEBYTECODE
 dir=$(mktemp -d) || exit 1
 n=0
 trap 'rm -rf "$dir"' EXIT

@@ -45,6 +45,22 @@ handles()
 		sed 's/"created":.*//; s/"[a-z_]*_name":"[^"]*",//g' | sort
 }
 
+# watch OPTION...: while the workload goes on, once the watch has begun
+watch()
+{
+	rm -f "$dir/out"
+	bus1-trace handles "$@" 0.5 >"$dir/out" 2>"$dir/err" 3>&- &
+	watcher=$!
+	until_true test -s "$dir/out"
+	for step in $steps; do
+		go_on
+	done
+	sleep 1.5
+	kill -INT $watcher
+	wait $watcher
+	status=$?
+}
+
 look
 is "nobody: status 0" $status 0
 is "nobody: no handle" "$(head -1 "$dir/out")" "0 handles"
@@ -107,17 +123,19 @@ look -u 4242
 is "-u: nothing of that user" "$(head -1 "$dir/out")" "0 handles"
 
 # A watch: 53 more, used ones come and go
-(sleep 1; echo >&3) &
-look --json 1 3
+look --json 0.3 3
 is "watch: status 0" $status 0
 is "watch: as often as asked for" "$(lines handles)" 3
-is "watch: who grew is the worst" "$(grep '^{"type":"suspect"' "$dir/out" |
-	tail -2 | head -1 | grep -o '"holder":[0-9]*\|"grown":[0-9]*' |
-	tr '\n' ' ')" "\"holder\":$keeper \"grown\":$(said more) "
+steps=1
+watch --json
+is "watch: status 0 after an interrupt" $status 0
+is "watch: who grew is the worst" "$(sed -n '/^{"type":"handles"/{s/.*//;h}
+	H; ${x; p}' "$dir/out" | grep '^{"type":"suspect"' | head -1 |
+	grep -o '"holder":[0-9]*\|"grown":[0-9]*' | tr '\n' ' ')" \
+	"\"holder\":$keeper \"grown\":$(said more) "
 is "watch: no loss" "$(lines summary '"lost":0,.*"balanced":true')" 1
-(sleep 1; echo >&3) &
-look -d 3 --stacks
-ok "watch: it says how many more" grep -q "^ *$(said more) more than 3.0s ago" \
+watch --stacks
+ok "watch: it says how many more" grep -q "^ *$(said more) more than [0-9.]*s ago" \
 	"$dir/out"
 ok "stacks: how many" grep -q \
 	"^ *1\. $(said more) of hl-keeper#$keeper, process $(said keeper_pid)$" \
@@ -159,12 +177,12 @@ exec 3>&-
 
 # Code that is gone before anybody can look at it
 start trace-handles brief
-(sleep 1; for i in 1 2 3 4 5; do echo >&3; sleep 0.2; done) &
-look -d 3 --stacks
+steps="1 2 3 4 5"
+watch --stacks
 is "a process that ended: status 0" $status 0
 ok "a process that ended: named, or it says why not" grep -q \
 	'make_briefly (\|no names: it ended before' "$dir/out"
-is "a process that ended: its handles" "$(row brief | cut -d' ' -f2)" 5x
+is "a process that ended: its handles" "$(row brief | tail -1 | cut -d' ' -f2)" 5x
 exec 3>&-
 wait $load
 

@@ -76,6 +76,8 @@ bool read_line(const char *path, char *line, size_t size);
 void libbpf_quiet(void);
 void explain_bpf(const char *verb, int error);
 uint64_t now_ns(void);
+/* CLOCK_MONOTONIC, and the same moment of CLOCK_REALTIME, ns */
+uint64_t now_both(uint64_t *realtime);
 
 /* probes.c: the programs of bus1_trace.bpf.c */
 struct probe_options {

@@ -41,7 +41,7 @@ SYMBOLS(symbol_level, "-", [BUS1_LEVEL_USER] = "user",
 
 const char *error_name(int error)
 {
-	return strerrorname_np(error < 0 ? -error : error);
+	return strerrorname_np(error < 0 ? (int)-(unsigned int)error : error);
 }
 
 #define NUMBER(n) { .name = n }

@@ -145,7 +145,7 @@ static void append_counts(uint32_t events)
 	uint64_t missed;
 	int i;
 
-	if (data_fd < 0 || output_failed() || !stream_counts)
+	if (data_fd < 0 || output_failed())
 		return;
 	dup2(data_fd, STDOUT_FILENO);
 	counts = stream_counts(&missed);

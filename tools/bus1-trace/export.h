@@ -49,7 +49,4 @@ uint64_t export_peer(const struct bus1_event *event);
 /* All but charges, unless they are asked for: four and more to a message */
 uint32_t export_events(void);
 
-/* stream.c: after a run, what became of the events of each type */
-__attribute__((weak)) const struct bus1_count *stream_counts(uint64_t *missed);
-
 #endif /* _BUS1_TRACE_EXPORT_H */

@@ -219,8 +219,8 @@ static int record_less(struct snapshot *s)
 	s->extent = SNAPSHOT_PEERS;
 	result = recorder_snapshot(recorder, s);
 	if (!large)
-		complain("--max-size is too small for a snapshot of all nodes and handles: it has the peers%s",
-			 result == -E2BIG ? " neither" : " only");
+		complain("--max-size is too small for a snapshot of all nodes and handles: there are %s the peers in it",
+			 result == -E2BIG ? "not even" : "only");
 	large = true;
 	if (result != -E2BIG)
 		return result;

@@ -40,7 +40,7 @@ static uint64_t n_read[EV_MAX], n_stacks, n_payloads, n_snapshots;
 static uint64_t newest;
 static struct snapshot first; /* as it began */
 static struct recorded last = { .kind = RECORDED_END }; /* counts */
-static bool complete;
+static bool complete, damaged;
 static uint64_t ended;
 
 static void *must(void *p)
@@ -187,6 +187,7 @@ static void read_all(struct recording *recording)
 			break;
 		}
 	}
+	damaged = error;
 	complete = !error && recording_ended(recording, &ended);
 	if (!complete)
 		ended = newest;
@@ -229,7 +230,7 @@ static void print_info(const struct recording_info *info)
 	printf("length    %.1f s, %s\n", seconds(info),
 	       complete ? "complete" : "and there it breaks off");
 	if (info->part)
-		printf("parts     %" PRIu64 " before it are gone, by --max-size\n",
+		printf("parts     %" PRIu64 " gone, by --max-size\n",
 		       info->part);
 	if (n_snapshots)
 		printf("peers     %zu at the begin\n", first.n_peers);
@@ -517,8 +518,9 @@ static int show_counts(const struct recording_info *info)
 			       "They were lost when it was recorded.");
 	if (complete)
 		return status;
-	complain("%s is not complete: the recorder was killed, or the file is damaged; what it had not written yet is missing",
-		 options.input);
+	if (!damaged)
+		complain("%s has no end: its recorder was killed, or still runs; what it had not written yet is missing",
+			 options.input);
 	return EXIT_LOST;
 }
 

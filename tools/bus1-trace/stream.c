@@ -37,6 +37,7 @@ static struct order order;
 static struct bus1_count counts[EV_MAX];
 static uint64_t shown[EV_MAX];
 static uint64_t after[EV_MAX]; /* the verb's own end */
+static uint64_t run_missed;
 static unsigned int batch;
 static int matches_fd = -1;
 static uint64_t next_tick = UINT64_MAX, ticks;
@@ -80,7 +81,8 @@ static void forget_match(uint64_t peer)
 /* Hands over a tick that is due before an event of @time. */
 static void tick_until(uint64_t time)
 {
-	while (next_tick <= time && !stopped) {
+	while (verb->tick && next_tick <= time && !stopped && !stop &&
+	       !output_failed()) {
 		ticks++;
 		since_tick = 0;
 		stopped = !verb->tick(next_tick, false) ||
@@ -271,12 +273,19 @@ static void finish(struct probes *probes, struct ring_buffer *ring)
 	} while (!all && now_ns() < end);
 }
 
+const struct bus1_count *stream_counts(uint64_t *missed)
+{
+	*missed = run_missed;
+	return counts;
+}
+
 static int report(uint64_t missed, double seconds, const char *mend)
 {
 	struct loss loss = { .lost = missed, .missed = missed,
 			     .late = order.late };
 	int i;
 
+	run_missed = missed;
 	count_header(options.json);
 	for (i = 0; i < EV_MAX; i++) {
 		if (!(verb->events & BUS1_EVENT_BIT(i)))
@@ -304,7 +313,7 @@ static void finish_verb(uint64_t time)
 		tick_until(time);
 		/* a moment in which nothing was is not worth to be shown */
 		if (!stopped &&
-		    (!ticks || since_tick ||
+		    (!ticks || since_tick || next_tick <= time ||
 		     next_tick - time < verb->interval * 0.9e9))
 			verb->tick(time, true);
 	}
@@ -325,7 +334,6 @@ static int run_live(void)
 	struct snapshot snapshot;
 	struct ring_buffer *ring;
 	struct probes *probes;
-	struct timespec wall;
 	int status;
 	bool raw;
 
@@ -344,9 +352,7 @@ static int run_live(void)
 		return EXIT_ERROR;
 	}
 	matches_fd = probes_fd(probes, "matches");
-	clock_gettime(CLOCK_REALTIME, &wall);
-	start.time = now_ns();
-	start.realtime = wall.tv_sec * 1000000000ULL + wall.tv_nsec;
+	start.time = now_both(&start.realtime);
 	start.way = raw ? "raw_tp" : "tp_btf";
 	start.schema_minor = module_minor();
 	if (options.seconds)
@@ -388,6 +394,8 @@ static int run_live(void)
 	return status;
 }
 
+static uint64_t newest_recorded; /* where a recording without end ends */
+
 /* Filters, as the kernel does it live; nothing is wanted from @end on. */
 static void replay(const struct bus1_event *recorded, size_t size, uint64_t end)
 {
@@ -400,6 +408,8 @@ static void replay(const struct bus1_event *recorded, size_t size, uint64_t end)
 	    size > sizeof(event))
 		return;
 	memcpy(&event, recorded, size);
+	if (event.arg[event_info[event.type].time] > newest_recorded)
+		newest_recorded = event.arg[event_info[event.type].time];
 	if (!(verb->events & BUS1_EVENT_BIT(event.type)))
 		return;
 	n = (size - head) / sizeof(event.arg[0]);
@@ -518,7 +528,7 @@ static int run_recorded(void)
 	complete = !error && recording_ended(recording, &ended);
 	show_until(UINT64_MAX, SIZE_MAX);
 	if (!ended)
-		ended = order.newest;
+		ended = newest_recorded;
 	finish_verb(ended < end ? ended : end);
 	if (last.kind == RECORDED_COUNTS)
 		add_recorded_counts(&last);

@@ -72,6 +72,9 @@ struct stream_verb {
 
 /* Until the end, a signal, or options.seconds. Returns the exit status. */
 int stream_run(const struct stream_verb *verb);
+/* After it: what became of the events of each type, and how many a BPF program
+ * did not see. */
+const struct bus1_count *stream_counts(uint64_t *missed);
 /* Ctrl-C and SIGTERM end a run well from here on. */
 void stream_signals(void);
 

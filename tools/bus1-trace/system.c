@@ -146,3 +146,23 @@ uint64_t now_ns(void)
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
+
+/* Between two readings of one clock the other is read; the closest are taken. */
+uint64_t now_both(uint64_t *realtime)
+{
+	uint64_t before, after, best = UINT64_MAX, time = 0;
+	struct timespec ts;
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		before = now_ns();
+		clock_gettime(CLOCK_REALTIME, &ts);
+		after = now_ns();
+		if (after - before >= best)
+			continue;
+		best = after - before;
+		time = before + best / 2;
+		*realtime = ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+	}
+	return time;
+}

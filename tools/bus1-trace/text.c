@@ -139,14 +139,14 @@ void clock_set(uint64_t monotonic, uint64_t realtime)
 
 void print_time(uint64_t ns)
 {
-	struct timespec now;
+	uint64_t now, realtime;
 	struct tm tm;
 	char buf[16];
 	time_t s;
 
 	if (!clock_offset) {
-		clock_gettime(CLOCK_REALTIME, &now);
-		clock_set(now_ns(), now.tv_sec * 1000000000ULL + now.tv_nsec);
+		now = now_both(&realtime);
+		clock_set(now, realtime);
 	}
 	ns += clock_offset;
 	s = ns / 1000000000;
@@ -265,7 +265,9 @@ static void say_commit(struct row *row, const struct item *item)
 	else
 		set_name(&row->to, a[3] ? "?" : "-", "");
 	say(row, "tx %llu", a[1]);
-	if (a[4])
+	if (a[4] && !item->fold.receiver)
+		say(row, " ?B"); /* it began before the start */
+	else if (a[4])
 		say_size(row, item->fold.bytes, item->fold.handles);
 	else if (item->fold.handles)
 		say(row, " %" PRIu64 "h", item->fold.handles);
