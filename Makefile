@@ -57,8 +57,8 @@ help:
 	@echo 'make demo         watch real processes on the bus, in a guest'
 	@echo 'make check        all tests, in guests; CONTRIBUTING.md has more'
 	@echo 'make check-debug  the suite and the stress under KASAN and KCSAN'
-	@echo 'make bench        instructions of a round trip, beside AF_UNIX, and'
-	@echo '                  how many of a message are accounting'
+	@echo 'make bench        instructions of a round trip, beside AF_UNIX; how many'
+	@echo '                  of them are accounting, and what it costs to watch'
 	@echo 'make lint         checkpatch, sparse and W=1'
 	@echo 'make shell        a shell in a guest that has bus1 loaded'
 	@echo 'make install      library, headers, tool, man pages; DESTDIR and'
@@ -179,9 +179,10 @@ check-debug: tests
 
 # Instructions, not time: the figures mean the same on every machine.
 .PHONY: bench
-bench: build/kmod/6.1/bus1.ko $(BENCH)
+bench: build/kmod/6.1/bus1.ko $(BENCH) tools
 	tests/vm/run --icount -- roundtrip
 	tests/bench/acct
+	tests/bench/trace
 
 .PHONY: lint
 lint: build/kernel/6.1/release $(SKELETONS) $(PROTO)

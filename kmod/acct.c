@@ -281,39 +281,49 @@ static u32 bus1_acct_uid(kuid_t uid)
 	return from_kuid(&init_user_ns, uid);
 }
 
-static void bus1_trace_charged(const struct bus1_trace *trace, u32 r,
-			       u64 amount)
+/* These are kept out of the way of those whom nobody watches. */
+static noinline void bus1_trace_charged(const struct bus1_trace *trace,
+					const u32 *amount)
 {
 	const struct bus1_quota *quota = trace->quota;
 	const struct bus1_user *user = quota->user;
+	u32 r;
 
-	if (!amount || !trace_acct_charge_enabled())
-		return;
-	trace_acct_charge(bus1_acct_uid(user->uid), bus1_acct_uid(quota->uid),
-			  trace->peer, r, amount, trace->held[r],
-			  quota->level[r].left, user->level[r].left,
-			  quota->level[r].held, user->level[r].held,
-			  ktime_get_ns());
+	for (r = 0; r < BUS1_N_RESOURCES; r++)
+		if (amount[r])
+			trace_acct_charge(bus1_acct_uid(user->uid),
+					  bus1_acct_uid(quota->uid),
+					  trace->peer, r, amount[r],
+					  trace->held[r], quota->level[r].left,
+					  user->level[r].left,
+					  quota->level[r].held,
+					  user->level[r].held, ktime_get_ns());
 }
 
-static void bus1_trace_discharged(const struct bus1_trace *trace, u32 r,
-				  u64 amount)
+static noinline void bus1_trace_discharged(const struct bus1_trace *trace,
+					   const u32 *amount)
 {
 	const struct bus1_quota *quota = trace->quota;
 	const struct bus1_user *user = quota->user;
+	u32 r;
 
-	if (!amount || !trace_acct_discharge_enabled())
-		return;
-	trace_acct_discharge(bus1_acct_uid(user->uid),
-			     bus1_acct_uid(quota->uid), trace->peer, r, amount,
-			     trace->held[r], quota->level[r].left,
-			     user->level[r].left, quota->level[r].held,
-			     user->level[r].held, ktime_get_ns());
+	for (r = 0; r < BUS1_N_RESOURCES; r++)
+		if (amount[r])
+			trace_acct_discharge(bus1_acct_uid(user->uid),
+					     bus1_acct_uid(quota->uid),
+					     trace->peer, r, amount[r],
+					     trace->held[r],
+					     quota->level[r].left,
+					     user->level[r].left,
+					     quota->level[r].held,
+					     user->level[r].held,
+					     ktime_get_ns());
 }
 
 /* Say who was refused, what, and by which level. */
-static void bus1_trace_reject(struct bus1_trace *trace, u32 r, u64 amount,
-			      int error, u32 op, struct bus1_fault *fault)
+static noinline void bus1_trace_reject(struct bus1_trace *trace, u32 r,
+				       u64 amount, int error, u32 op,
+				       struct bus1_fault *fault)
 {
 	const struct bus1_claim claim = bus1_trace_claim(trace, r);
 	const struct bus1_quota *quota = trace->quota;
@@ -374,8 +384,9 @@ int bus1_charge_take(struct bus1_charge *charge, struct bus1_trace *trace,
 	for (r = 0; !error && r < BUS1_N_RESOURCES; r++) {
 		claim = bus1_trace_claim(trace, r);
 		bus1_quota_take(&claim, amount[r], missing[r]);
-		bus1_trace_charged(trace, r, amount[r]);
 	}
+	if (trace_acct_charge_enabled() && !error)
+		bus1_trace_charged(trace, amount);
 	spin_unlock(&user->lock);
 	if (!error)
 		*charge = (struct bus1_charge){
@@ -404,8 +415,9 @@ void bus1_charge_return(struct bus1_charge *charge)
 	for (r = 0; r < BUS1_N_RESOURCES; r++) {
 		claim = bus1_trace_claim(trace, r);
 		bus1_quota_give(&claim, amount[r]);
-		bus1_trace_discharged(trace, r, amount[r]);
 	}
+	if (trace_acct_discharge_enabled())
+		bus1_trace_discharged(trace, amount);
 	bus1_trace_settle(trace);
 	bus1_user_settle(user);
 	spin_unlock(&user->lock);
@@ -438,6 +450,7 @@ void bus1_charge_split(struct bus1_charge *charge, struct bus1_charge *part,
  */
 void bus1_charge_move(struct bus1_charge *charge, struct bus1_trace *trace)
 {
+	const u32 amount[BUS1_N_RESOURCES] = { charge->objects };
 	const u32 r = BUS1_RESOURCE_OBJECTS;
 	struct bus1_trace *old = charge->trace;
 	struct bus1_user *user = trace->quota->user;
@@ -452,8 +465,10 @@ void bus1_charge_move(struct bus1_charge *charge, struct bus1_trace *trace)
 	from = bus1_trace_claim(old, r);
 	to = bus1_trace_claim(trace, r);
 	bus1_quota_move(&from, &to, charge->objects);
-	bus1_trace_discharged(old, r, charge->objects);
-	bus1_trace_charged(trace, r, charge->objects);
+	if (trace_acct_discharge_enabled())
+		bus1_trace_discharged(old, amount);
+	if (trace_acct_charge_enabled())
+		bus1_trace_charged(trace, amount);
 	bus1_trace_settle(old);
 	spin_unlock(&user->lock);
 }

@@ -549,6 +549,15 @@ static int bus1_ioctl_name(struct bus1_peer *peer, u64 arg,
 	return bus1_peer_name(peer, name, cmd.n_name, fault);
 }
 
+/* op_fail; kept out of the way of what succeeds. */
+static noinline void bus1_trace_fail(const struct bus1_peer *peer, u32 cmd,
+				     int error, const struct bus1_fault *fault)
+{
+	trace_op_fail(peer->id, cmd, error, fault->check, fault->detail,
+		      ktime_get_ns(), fault->owner, fault->level,
+		      fault->resource, fault->held, fault->limit);
+}
+
 long bus1_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct bus1_peer *peer = file->private_data;
@@ -574,14 +583,13 @@ long bus1_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	default:
 		return -ENOTTY;
 	}
+	if (likely(!r))
+		return 0;
 	/* User space sees one error for both levels. */
 	if (r == -EXFULL)
 		r = -EDQUOT;
 	/* An empty queue is no failure. */
-	if (r && r != -EAGAIN && trace_op_fail_enabled())
-		trace_op_fail(peer->id, _IOC_NR(cmd), r, fault.check,
-			      fault.detail, ktime_get_ns(), fault.owner,
-			      fault.level, fault.resource, fault.held,
-			      fault.limit);
+	if (r != -EAGAIN && trace_op_fail_enabled())
+		bus1_trace_fail(peer, _IOC_NR(cmd), r, &fault);
 	return r;
 }

@@ -197,6 +197,22 @@ static void bus1_tx_settle(struct bus1_item *head, struct bus1_tx *tx)
 	}
 }
 
+/* These are kept out of the way of those whom nobody watches. */
+static noinline void bus1_trace_begin(const struct bus1_tx *tx,
+				      u32 n_receivers, u64 begun)
+{
+	trace_tx_begin(tx->peer->id, tx->seq, tx->kind, n_receivers,
+		       tx->n_messages, tx->n_notifications, begun);
+}
+
+static noinline void bus1_trace_commit(const struct bus1_tx *tx,
+				       u32 n_receivers, u64 begun)
+{
+	trace_tx_commit(tx->peer->id, tx->seq, tx->kind, n_receivers,
+			tx->n_messages, tx->n_notifications, begun,
+			ktime_get_ns());
+}
+
 /**
  * bus1_tx_commit() - let a transaction take effect
  * @tx: the transaction; for each destination of a message the caller holds a
@@ -210,7 +226,6 @@ static void bus1_tx_settle(struct bus1_item *head, struct bus1_tx *tx)
  */
 void bus1_tx_commit(struct bus1_tx *tx)
 {
-	const u64 peer = tx->peer->id;
 	struct bus1_item *head, *lead, *item;
 	u32 n_receivers;
 	u64 begun;
@@ -223,8 +238,8 @@ void bus1_tx_commit(struct bus1_tx *tx)
 	head = bus1_tx_chain(tx, begun, &n_receivers);
 	lead = n_receivers > 1 ? head : NULL;
 
-	trace_tx_begin(peer, tx->seq, tx->kind, n_receivers, tx->n_messages,
-		       tx->n_notifications, begun);
+	if (trace_tx_begin_enabled())
+		bus1_trace_begin(tx, n_receivers, begun);
 	if (trace_msg_send_enabled() || trace_notify_send_enabled()) {
 		for (item = head; item; item = item->next) {
 			bus1_trace_send(item);
@@ -250,9 +265,7 @@ void bus1_tx_commit(struct bus1_tx *tx)
 	}
 
 	if (trace_tx_commit_enabled())
-		trace_tx_commit(peer, tx->seq, tx->kind, n_receivers,
-				tx->n_messages, tx->n_notifications, begun,
-				ktime_get_ns());
+		bus1_trace_commit(tx, n_receivers, begun);
 
 	bus1_tx_init(tx, tx->peer, BUS1_TX_DROP);
 	bus1_tx_settle(head, tx);

@@ -291,9 +291,9 @@ hog_kill
 
 # Intervals: each has its own, and together they have all
 acct_start 0.05
-trace-load flood 20000 &
+trace-load flood 20000 >/dev/null &
 flood=$!
-trace-load flood 20000
+trace-load flood 20000 >/dev/null
 wait $flood
 acct_end INT
 is "intervals: status 0" $status 0

@@ -198,7 +198,10 @@ signal_churn()
 
 # Everything changes all the time, while the tools begin and later again: what the
 # events made of the first snapshot is what there is in the end, when all is
-# stopped. Between, the tools are given the time to follow.
+# stopped. Between, the tools are given the time to follow. All on one processor:
+# an emulated one may not see at once that another enables a tracepoint.
+[ ! -e /sys/devices/system/cpu/cpu1/online ] ||
+	echo 0 >/sys/devices/system/cpu/cpu1/online
 churn -d 600 -t 2 -s 1 >"$dir/churn" 2>&1 &
 churn=$!
 sleep 1
@@ -244,12 +247,11 @@ for way in "" "-i $dir/rec"; do
 done
 ok "churn: peers, nodes and queues of the recording, too" \
 	cmp "$dir/state" "$dir/state-i"
-diff "$dir/live" "$dir/joined" | head -5 | sed 's/^/# /'
-diff "$dir/live" "$dir/replayed" | head -5 | sed 's/^/# /'
-diff "$dir/state" "$dir/state-i" | head -20 | sed 's/^/# /'
 ok "churn: there are queues" grep -q '"type":"message"' "$dir/state"
 signal_churn KILL
 wait $churn
+[ ! -e /sys/devices/system/cpu/cpu1/online ] ||
+	echo 1 >/sys/devices/system/cpu/cpu1/online
 
 su user -c 'bus1-trace handles' >"$dir/out" 2>"$dir/err"
 is "unprivileged: status 1" $? 1

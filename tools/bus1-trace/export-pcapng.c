@@ -85,6 +85,8 @@ static struct block {
 
 static void put(const void *data, size_t n)
 {
+	if (!n)
+		return;
 	memcpy(block.data + block.n, data, n);
 	block.n += n;
 }

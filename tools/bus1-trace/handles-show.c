@@ -152,10 +152,11 @@ void handles_text(const struct handle_groups *g, bool all)
 {
 	size_t i;
 
+	if (g->watched || options.timestamps)
+		print_time(g->time);
 	if (g->watched) {
 		char buf[SPAN_SIZE];
 
-		print_time(g->time);
 		printf("after %s: ", format_span(buf, g->watched));
 	}
 	printf("%zu handle%s\n", g->n_handles, g->n_handles == 1 ? "" : "s");

@@ -79,6 +79,8 @@ void stacks_text(const struct handle_groups *g, bool all)
 	uint32_t j;
 
 	printf("\nMade since the start, and still there, by the same code:\n");
+	if (!n)
+		printf("       none\n");
 	for (i = 0; i < n && (all || i < STACKS_MAX); i++) {
 		const struct bus1_stack *stack = made[i].stack;
 		bool known = false;

@@ -305,7 +305,7 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 static const struct argp_option run_options[] = {
 	{ "duration", 'd', "SEC", 0, "end after SEC seconds", 2 },
 	{ "cost", COST, NULL, 0, "at the end, what the BPF programs cost", 4 },
-	{ "ring-size", RING, "SIZE", 0, "bytes between kernel and this program, also with suffix K or M (8M)", 4 },
+	{ "ring-size", RING, "SIZE", 0, "bytes between kernel and this program, also with suffix K or M", 4 },
 	{ "raw-tp", RAW, NULL, 0, "use raw tracepoints also where the module has BTF", 4 },
 	{ 0 },
 };

@@ -127,18 +127,21 @@ static uint32_t match(const struct snapshot *s, const struct peer_state *state)
 void peers_learn_snapshot(const struct snapshot *snapshot,
 			  void (*found)(uint64_t peer, uint32_t bits))
 {
+	static bool warned;
 	size_t i;
 
-	if (options.pid && (!snapshot->initial_pids || snapshot->unreadable))
+	if (options.pid && !warned &&
+	    (!snapshot->initial_pids || snapshot->unreadable)) {
+		warned = true;
 		complain("not all descriptors could be seen: a peer that process %" PRIu64
 			 " holds, but did not open, is shown from its use of it on",
 			 options.pid);
+	}
 	for (i = 0; i < snapshot->n_peers; i++) {
 		const struct peer_state *state = &snapshot->peers[i];
 		uint32_t bits = match(snapshot, state);
 
 		learn_state(snapshot, state);
-		peers_get(state->id)->is_of_pid |= !!(bits & BUS1_MATCH_PID);
 		if (bits && found)
 			found(state->id, bits);
 	}

@@ -338,7 +338,7 @@ static void show_talker(const struct talker *t)
 		putchar('\n');
 		return;
 	}
-	printf("{\"type\":\"peer\",\"peer\":%" PRIu64 ",\"sent\":%" PRIu64
+	printf("{\"type\":\"peer_total\",\"peer\":%" PRIu64 ",\"sent\":%" PRIu64
 	       ",\"bytes_out\":%" PRIu64 ",\"received\":%" PRIu64
 	       ",\"bytes_in\":%" PRIu64 ",\"failed\":%" PRIu64,
 	       t->id, t->sent, t->bytes_out, t->received, t->bytes_in,

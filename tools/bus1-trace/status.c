@@ -193,6 +193,10 @@ static void print_table(const struct snapshot *s)
 {
 	size_t i;
 
+	if (options.timestamps) {
+		print_time(s->time);
+		putchar('\n');
+	}
 	printf("%6s %6s %7s %-*s %4s %6s %7s %6s %8s\n", "PEER", "UID", "PID",
 	       COMM_LEN, "COMM", "FD", "NODES", "HANDLES", "QUEUED", "BYTES");
 	for (i = 0; i < s->n_peers; i++)

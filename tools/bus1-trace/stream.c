@@ -78,16 +78,25 @@ static void forget_match(uint64_t peer)
 		bpf_map_delete_elem(matches_fd, &peer);
 }
 
-/* Hands over a tick that is due before an event of @time. */
+/* A file may claim any time: so many intervals without an event are skipped. */
+#define TICKS_MAX 1000000
+
+/* Hands over the ticks that are due before an event of @time. */
 static void tick_until(uint64_t time)
 {
-	while (verb->tick && next_tick <= time && !stopped && !stop &&
-	       !output_failed()) {
+	const uint64_t step = verb->interval * 1e9;
+
+	if (!verb->tick || !step)
+		return;
+	if (next_tick < time && (time - next_tick) / step > TICKS_MAX)
+		next_tick = time - time % step;
+	while (next_tick <= time && !stopped && !stop && !output_failed()) {
 		ticks++;
 		since_tick = 0;
 		stopped = !verb->tick(next_tick, false) ||
-			  ticks == options.count;
-		next_tick += verb->interval * 1e9;
+			  ticks == options.count ||
+			  next_tick > UINT64_MAX - step;
+		next_tick += step;
 	}
 }
 
@@ -538,8 +547,9 @@ static int run_recorded(void)
 				0,
 			"They were lost when it was recorded.");
 	if (!complete && !stop && !stopped && order.newest < end) {
-		complain("%s has no end: its recorder was killed, and what it had not written yet is missing",
-			 options.input);
+		if (!error)
+			complain("%s has no end: its recorder was killed, and what it had not written yet is missing",
+				 options.input);
 		status = status == EXIT_OK ? EXIT_LOST : status;
 	}
 	recording_close(recording);

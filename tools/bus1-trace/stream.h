@@ -116,7 +116,6 @@ struct peer {
 	uint64_t id;
 	uint32_t uid, pid;
 	bool has_uid, has_name;
-	bool is_of_pid; /* of -p: for acct, who looks for himself */
 	uint32_t bits; /* BUS1_MATCH_*, of a recording */
 	char comm[COMM_LEN]; /* of the process that used it last */
 	char name[NAME_LEN]; /* that the program gave it, or "" */
