@@ -21,6 +21,8 @@ struct bus1_account_line {
 /**
  * struct bus1_accounts - a reader of the file
  * @pos:      the line that comes next
+ * @last:     the newest peer there was at the start: who opens peers as fast as
+ *            they are read must not keep the reader here for ever
  * @user:     whose account is printed, referenced; NULL before the first
  * @level:    its levels
  * @claimant: with @peer where the next batch starts: the first quota or trace
@@ -31,6 +33,7 @@ struct bus1_account_line {
  */
 struct bus1_accounts {
 	loff_t pos;
+	u64 last;
 	struct bus1_user *user;
 	struct bus1_level level[BUS1_N_RESOURCES];
 	kuid_t claimant;
@@ -116,6 +119,10 @@ static void bus1_accounts_batch(struct bus1_accounts *acc)
 		for (node = bus1_accounts_trace(quota, acc->peer); node;
 		     node = rb_next(node)) {
 			trace = rb_entry(node, struct bus1_trace, node);
+			if (trace->peer > acc->last) {
+				node = NULL;
+				break;
+			}
 			line = bus1_accounts_line(acc, quota->uid, trace->peer);
 			if (!line)
 				break;
@@ -161,6 +168,7 @@ static void *bus1_accounts_start(struct seq_file *m, loff_t *pos)
 	if (!*pos) {
 		bus1_accounts_clear(acc);
 		acc->pos = 0;
+		acc->last = bus1_peer_last();
 		return SEQ_START_TOKEN;
 	}
 	/* seq_file only ever goes on from where it was, or from 0. */

@@ -43,9 +43,11 @@ struct bus1_snapshot_entry {
 /**
  * struct bus1_snapshot - a reader of one of the files
  * @brief:     the peers alone
+ * @last:      the newest peer there was at the start: who opens peers as fast as
+ *             they are read must not keep the reader here for ever
  * @peer:      whose block is printed, referenced; NULL before the first
  * @pos:       the line that comes next
- * @error:     why its block cannot be had, negative errno
+ * @cut:       there was no memory for its table and queue
  * @at:        in the block: 0 is the line of the peer, then @entries
  * @n:         lines after the first
  * @entries:   the peer's table, then what is ready in its queue
@@ -60,9 +62,10 @@ struct bus1_snapshot_entry {
  */
 struct bus1_snapshot {
 	bool brief;
+	u64 last;
 	struct bus1_peer *peer;
 	loff_t pos;
-	int error;
+	bool cut;
 	size_t at;
 	size_t n;
 	struct bus1_snapshot_entry *entries;
@@ -83,6 +86,7 @@ static void bus1_snapshot_clear(struct bus1_snapshot *snap)
 		bus1_peer_put(snap->peer);
 	*snap = (struct bus1_snapshot){
 		.brief = snap->brief,
+		.last = snap->last,
 		.pos = snap->pos,
 	};
 }
@@ -173,7 +177,7 @@ static void bus1_snapshot_lines(struct bus1_snapshot *snap)
  * Copy what is to be said of @snap->peer. How much that is may change until it
  * is locked: by the table as well as by what others send meanwhile.
  */
-static int bus1_snapshot_take(struct bus1_snapshot *snap)
+static void bus1_snapshot_take(struct bus1_snapshot *snap)
 {
 	struct bus1_peer *peer = snap->peer;
 	struct bus1_item *first;
@@ -184,18 +188,17 @@ static int bus1_snapshot_take(struct bus1_snapshot *snap)
 		bus1_queue_refresh(peer);
 		n = peer->data.n_nodes + peer->data.n_handles +
 		    peer->data.n_ready;
-		if (n <= room || snap->brief)
+		if (n <= room || snap->brief || snap->cut)
 			break;
 		mutex_unlock(&peer->lock);
 		kvfree(snap->entries);
 		room = n + n / 8;
 		snap->entries = kvmalloc_array(room, sizeof(*snap->entries),
 					       BUS1_GFP);
-		if (!snap->entries)
-			return -ENOMEM;
+		snap->cut = !snap->entries;
 		mutex_lock(&peer->lock);
 	}
-	if (!snap->brief)
+	if (!snap->brief && !snap->cut)
 		bus1_snapshot_lines(snap);
 	first = list_first_entry_or_null(&peer->data.ready, struct bus1_item,
 					 entry);
@@ -208,7 +211,6 @@ static int bus1_snapshot_take(struct bus1_snapshot *snap)
 	snap->n_recv = peer->data.n_recv;
 	memcpy(snap->name, peer->data.name, sizeof(snap->name));
 	mutex_unlock(&peer->lock);
-	return 0;
 }
 
 /* Go on with the next peer. */
@@ -217,11 +219,11 @@ static void *bus1_snapshot_next(struct bus1_snapshot *snap)
 	u64 id = snap->peer ? snap->peer->id + 1 : 0;
 
 	bus1_snapshot_clear(snap);
-	snap->peer = bus1_peer_next(id);
+	snap->peer = bus1_peer_next(id, snap->last);
 	if (!snap->peer)
 		return NULL;
-	snap->error = bus1_snapshot_take(snap);
-	return snap->error ? ERR_PTR(snap->error) : snap;
+	bus1_snapshot_take(snap);
+	return snap;
 }
 
 static void *bus1_objects_start(struct seq_file *m, loff_t *pos)
@@ -231,14 +233,12 @@ static void *bus1_objects_start(struct seq_file *m, loff_t *pos)
 	if (!*pos) {
 		bus1_snapshot_clear(snap);
 		snap->pos = 0;
+		snap->last = bus1_peer_last();
 		return SEQ_START_TOKEN;
 	}
 	/* seq_file only ever goes on from where it was, or from 0. */
 	if (*pos != snap->pos)
 		return NULL;
-	/* What next said may have been lost on what fitted before it. */
-	if (snap->error)
-		return ERR_PTR(snap->error);
 	return snap->peer ? snap : NULL;
 }
 
@@ -281,6 +281,8 @@ static void bus1_objects_show_peer(struct seq_file *m,
 		   snap->n_bytes);
 	seq_printf(m, " received=%llu oldest=%llu transactions=%llu",
 		   snap->n_recv, snap->oldest, snap->n_tx);
+	if (snap->cut)
+		seq_puts(m, " cut=1");
 	if (snap->name[0])
 		seq_printf(m, " name=%s", snap->name);
 	seq_putc(m, '\n');

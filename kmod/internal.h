@@ -392,7 +392,8 @@ void bus1_accounts_show(struct bus1_peer *peer, struct seq_file *m);
 /* peer.c */
 struct bus1_peer *bus1_peer_get(struct bus1_peer *peer);
 void bus1_peer_put(struct bus1_peer *peer);
-struct bus1_peer *bus1_peer_next(u64 id);
+u64 bus1_peer_last(void);
+struct bus1_peer *bus1_peer_next(u64 id, u64 last);
 int bus1_peer_reserve(struct bus1_peer *peer, size_t n, u64 *first_id);
 void bus1_peer_unreserve(struct bus1_peer *peer, size_t n, u64 first_id);
 struct bus1_item *bus1_peer_find(struct bus1_peer *peer, u64 id);

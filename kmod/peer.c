@@ -94,14 +94,20 @@ void bus1_peer_put(struct bus1_peer *peer)
 	kfree(peer);
 }
 
-/* The open peer with the lowest ID from @id on, referenced; or NULL. */
-struct bus1_peer *bus1_peer_next(u64 id)
+/* No peer has a higher ID yet. */
+u64 bus1_peer_last(void)
+{
+	return atomic64_read(&bus1_peer_ids);
+}
+
+/* The open peer with the lowest ID from @id to @last, referenced; or NULL. */
+struct bus1_peer *bus1_peer_next(u64 id, u64 last)
 {
 	struct bus1_peer *peer;
 	unsigned long index = id;
 
 	xa_lock(&bus1_peers);
-	peer = xa_find(&bus1_peers, &index, ULONG_MAX, XA_PRESENT);
+	peer = xa_find(&bus1_peers, &index, last, XA_PRESENT);
 	if (peer)
 		bus1_peer_get(peer);
 	xa_unlock(&bus1_peers);
@@ -203,7 +209,7 @@ void bus1_peer_erase(struct bus1_peer *peer, u64 id, struct bus1_item *item)
 /* No peer is open any more; an open that found no memory may have left some. */
 void bus1_peer_exit(void)
 {
-	WARN_ON_ONCE(bus1_peer_next(0));
+	WARN_ON_ONCE(bus1_peer_next(0, U64_MAX));
 	xa_destroy(&bus1_peers);
 }
 
@@ -446,8 +452,9 @@ int bus1_peer_name(struct bus1_peer *peer, const char *name, size_t n,
 	u64 words[(BUS1_MAX_NAME + 1) / sizeof(u64)] = {};
 	size_t i;
 
+	/* as peer_name has it */
 	static_assert(sizeof(words) == sizeof(peer->data.name) &&
-		      ARRAY_SIZE(words) == 4);
+		      sizeof(words) == 32 && ARRAY_SIZE(words) == 4);
 
 	/* So whoever prints it need not escape anything. */
 	for (i = 0; i < n; i++)

@@ -132,7 +132,7 @@ TRACE_EVENT(peer_name,
 		     u64 time),
 	    TP_ARGS(peer, name0, name1, name2, name3, time),
 	    TP_STRUCT__entry(__field(u64, peer)
-			     __array(char, name, 4 * sizeof(u64))
+			     __array(char, name, 32)
 			     __field(u64, time)),
 	    TP_fast_assign(__entry->peer = peer;
 			   memcpy(__entry->name, &name0, sizeof(name0));

@@ -92,11 +92,11 @@
  *   view of the watchers depends on it.
  *
  * What bus1 does not do
- *   No addresses by name and no discovery: pass a peer's descriptor over a Unix socket and
- *   TRANSFER a handle into it (libbus1 has both sides). No file descriptors in
- *   messages. No blocking receive: use poll(2), select(2) or epoll(7), which
- *   report EPOLLIN exactly while RECV would return something other than
- *   EAGAIN, and EPOLLOUT always.
+ *   No addresses by name and no discovery: pass a peer's descriptor over a Unix
+ *   socket and TRANSFER a handle into it (libbus1 has both sides). No file
+ *   descriptors in messages. No blocking receive: use poll(2), select(2) or
+ *   epoll(7), which report EPOLLIN exactly while RECV would return something
+ *   other than EAGAIN, and EPOLLOUT always.
  *
  * Binary form
  *   Every field is an unsigned 64-bit integer in native byte order, pointers
