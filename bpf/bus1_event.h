@@ -134,10 +134,8 @@ struct bus1_filter {
 	__u64 peer;
 	__u64 node_peer; /* with node: the peer that owns it */
 	__u64 node;
-	__u64 cgroup; /* ID of one in the unified hierarchy, at cgroup_level */
 	__u64 latency; /* ns at least */
 	__u64 comm[2]; /* as the kernel keeps it */
-	__u32 cgroup_level;
 	__u32 pid;
 	__u32 uid;
 	__u32 bits; /* BUS1_MATCH_*: which of pid, uid, comm, cgroup filter */

@@ -43,6 +43,14 @@ struct {
 	__type(value, struct bus1_tx);
 } parts SEC(".maps");
 
+/* The control group of the filter, which the tool opens */
+struct {
+	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} cgroups SEC(".maps");
+
 static __always_inline __u32 filter_task_bits(void)
 {
 	__u64 comm[2] = {};
@@ -57,8 +65,7 @@ static __always_inline __u32 filter_task_bits(void)
 			bits |= BUS1_MATCH_COMM;
 	}
 	if (filter.bits & BUS1_MATCH_CGROUP &&
-	    bpf_get_current_ancestor_cgroup_id(filter.cgroup_level) ==
-		    filter.cgroup)
+	    bpf_current_task_under_cgroup(&cgroups, 0) == 1)
 		bits |= BUS1_MATCH_CGROUP;
 	return bits;
 }

@@ -62,8 +62,10 @@ static __always_inline int event(__u64 *arg, __u32 type, __u32 narrow,
 					roles.n * sizeof(e->arg[0]),
 				0);
 	if (!e) {
-		if (verdict == FILTER_PASS)
-			count->ring_full++;
+		/* what tells about others is missed as well */
+		if (verdict == FILTER_CONTEXT)
+			count->filtered--;
+		count->ring_full++;
 		return 0;
 	}
 	id = bpf_get_current_pid_tgid();
@@ -173,7 +175,7 @@ int payload(__u64 *ctx)
 	arg[2] = BPF_CORE_READ(message, index);
 	arg[3] = BPF_CORE_READ(item, peer, id);
 	arg[4] = BPF_CORE_READ(message, node_id);
-	if (filter_event(&filter, EV_msg_send, arg, &roles) != FILTER_PASS)
+	if (filter_event(&filter, EV_msg_send, arg, &roles) > FILTER_CONTEXT)
 		return 0;
 	b = bpf_ringbuf_reserve(&ring, sizeof(*b), 0);
 	if (!b)

@@ -65,7 +65,7 @@ echo 1.0 >"$dir/schema"
 doctor
 is "an older minor: only a warning" $status 0
 ok "an older minor: what is missing" says \
-	'^warn  schema       module 1.0, .* monitor shows no refusals, acct does not work$'
+	'^warn  schema       module 1.0, .* no refusals, acct does not work$'
 bus1-trace acct >"$dir/out" 2>&1
 is "an older minor: acct refuses" $? 1
 ok "an older minor: acct says why" says 'trace schema 1.0, which lacks events that acct needs'

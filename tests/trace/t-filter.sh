@@ -61,7 +61,8 @@ in_group()
 		exec trace-load
 	) >"$dir/load"
 }
-for group in filter/inner /filter /sys/fs/cgroup/filter/ /; do
+for group in filter/inner /filter /sys/fs/cgroup/filter/ / \
+	     filter/../filter/./inner; do
 	monitor_start --json -c $group
 	in_group
 	sleep 0.2
@@ -149,6 +150,34 @@ is "--payload, text: a row for each transaction" \
 # --raw-tp filters by the same code
 run_under --raw-tp --kind failure,peer
 is "--raw-tp --kind: nothing else" "$(only op_fail peer_new peer_free)" ""
+
+# What was filtered once is filtered again, by what it tells of peers.
+bus1-trace record -o "$dir/rec" --comm load-server --payload 8 >/dev/null 2>&1 &
+recorder=$!
+until_true test -s "$dir/rec"
+trace-load >"$dir/load"
+sleep 0.2
+kill -INT $recorder
+wait $recorder
+bus1-trace monitor --json -i "$dir/rec" -u 0 >"$dir/out" 2>"$dir/err"
+is "a filtered recording, and another filter: status 0" $? 0
+is "a filtered recording, and another filter: every receipt" \
+	"$(shown msg_recv)" "$(said msg_recv)"
+is "recorded payload is shown on request only" "$(grep -c payload "$dir/out")" 0
+bus1-trace monitor --json -i "$dir/rec" --payload 4 >"$dir/out" 2>"$dir/err"
+is "and not more of it than that" "$(lines msg_send \
+	'"payload":"00000000",')" "$(said msg_send)"
+bus1-trace status -i "$dir/rec" >"$dir/out" 2>"$dir/err"
+is "a filtered recording does not know all of a state: status 3" $? 3
+ok "and says so" grep -q 'was filtered when it was recorded' "$dir/err"
+
+# A multicast shows its payload however many receivers it has.
+monitor_start --payload 4
+trace-load fan 300
+sleep 0.3
+monitor_end INT
+is "--payload of 300 messages in one" "$(grep -c '0000  00 00 00 00 ' \
+	"$dir/out")" 1
 
 for wrong in '--kind nonsense' '--kind message,' '--node 4' '--node 4:0' \
 	     '--node x:1' '--min-latency 5x' '--min-latency 0' \

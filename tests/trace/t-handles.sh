@@ -274,4 +274,5 @@ for verb in handles graph status; do
 done
 look -i "$dir/rec"
 is "a recording needs no module" $status 0
+insmod /run/module.ko
 plan

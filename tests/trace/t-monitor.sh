@@ -170,7 +170,7 @@ ok "-T: the time of day" grep -q \
 
 # Loss
 monitor_start --json --ring-size 4K
-trace-load flood 5000
+trace-load flood 5000 >/dev/null
 monitor_end INT
 is "lost events: status 3" $status 3
 ok "lost events are counted" test "$(total ring_full)" -gt 0
@@ -180,7 +180,7 @@ is "lost events: the summary has them" "$(member summary lost)" \
 is "lost events: what is counted as shown was shown" "$(total shown)" \
 	"$(grep -c '"tid":' "$dir/out")"
 monitor_start --ring-size 4K
-trace-load flood 5000
+trace-load flood 5000 >/dev/null
 monitor_end INT
 is "lost events: status 3, as text" $status 3
 ok "lost events: it says so" grep -q '^LOST: at least [1-9]' "$dir/out"
@@ -198,7 +198,7 @@ rm -f "$dir/out"
 bus1-trace monitor --json >"$dir/pipe" 2>"$dir/err" &
 monitor=$!
 until_true test -s "$dir/out"
-trace-load flood 1000
+trace-load flood 1000 >/dev/null
 sleep 1
 kill -INT $monitor
 sleep 1

@@ -104,7 +104,7 @@ for type in peer_new peer_free handle_new msg_send msg_recv msg_discard \
 done
 is "report: it is complete" "$(lines recording '"complete":true')" 1
 is "report: who said it" "$(lines recording '"command":"bus1-trace record -o')" 1
-is "report: what a peer sent" "$(lines peer \
+is "report: what a peer sent" "$(lines peer_total \
 	"\"sent\":$(said msg_send),.*\"received\":0,.*\"comm\":\"load-client\"")" 1
 is "report: what failed" "$(lines fault \
 	"\"count\":$(said unknown),.*\"check\":\"id\"")" 1

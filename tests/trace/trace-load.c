@@ -10,6 +10,7 @@
  *   trace-load flood N  N messages as fast as they go, then how many the module
  *                       counted
  *   trace-load peers N  N pairs of peers that come, talk, and go, not too fast
+ *   trace-load fan N    a multicast to N peers
  *   trace-load tty COMMAND...  runs it on a terminal of 20 lines and copies what
  *                       it writes there
  *   trace-load hog [NAME]  a process called NAME of another user claims from a
@@ -370,6 +371,17 @@ static void peers(int n)
 	}
 }
 
+static void fan(int n)
+{
+	uint64_t *handles = calloc(n, sizeof(*handles));
+	int from = peer_open(), i;
+
+	for (i = 0; i < n; i++)
+		handles[i] = give(peer_open(), from);
+	must(send_to(from, handles, n, BYTES, 0), "SEND");
+	free(handles);
+}
+
 static void tty(char **argv)
 {
 	const struct winsize size = { .ws_row = 20, .ws_col = 80 };
@@ -607,6 +619,10 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(verb, "peers")) {
 		peers(argc > 2 ? atoi(argv[2]) : 1000);
+		return 0;
+	}
+	if (!strcmp(verb, "fan")) {
+		fan(argc > 2 ? atoi(argv[2]) : 10);
 		return 0;
 	}
 	if (!strcmp(verb, "tty") && argc > 2) {

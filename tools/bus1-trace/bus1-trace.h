@@ -116,6 +116,8 @@ bool program_fits(const struct bpf_program *program, bool raw);
 struct bpf_map;
 /* Before loading what includes bus1_match.bpf.h */
 void filter_maps(struct bpf_map *matches, struct bpf_map *parts);
+/* @peer satisfies BUS1_MATCH_*, besides what the programs know already. */
+void match_peer(int matches, uint64_t peer, uint32_t bits);
 uint64_t programs_missed(struct bpf_object *object);
 void counts_read(int map, uint32_t n, struct bus1_count *sum);
 /* BUS1_EVENT_BIT() of those that a module of schema 1.@minor has */

@@ -81,34 +81,41 @@ static void add_holder(struct snapshot *s, uint32_t pid, uint32_t fd)
 	s->peers[s->n_peers++] = read;
 }
 
+/* It stays loaded, for who looks often. */
+static struct bpf_link *attach_once(uint32_t device)
+{
+	static struct bpf_link *link;
+	struct bus1_files *skel;
+
+	if (link)
+		return link;
+	skel = bus1_files__open();
+	if (!skel)
+		return NULL;
+	skel->rodata->device = device;
+	if (!bus1_files__load(skel))
+		link = bpf_program__attach_iter(skel->progs.find_files, NULL);
+	if (!link)
+		bus1_files__destroy(skel);
+	return link;
+}
+
 static bool find_by_bpf(struct snapshot *s, uint32_t device)
 {
-	struct bus1_files *skel = bus1_files__open();
-	struct bpf_link *link = NULL;
+	struct bpf_link *link = attach_once(device);
 	struct bus1_holder found[64];
-	ssize_t n = -1, i;
+	ssize_t n, i;
 	int fd;
 
-	if (!skel)
-		return false;
-	skel->rodata->device = device;
-	if (bus1_files__load(skel))
-		goto out;
-	link = bpf_program__attach_iter(skel->progs.find_files, NULL);
-	if (!link)
-		goto out;
-	fd = bpf_iter_create(bpf_link__fd(link));
+	fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
 	if (fd < 0)
-		goto out;
+		return false;
 	/* It stops with EAGAIN after 1000000 descriptors without a peer. */
 	while ((n = read(fd, found, sizeof(found))) > 0 ||
 	       (n < 0 && errno == EAGAIN))
 		for (i = 0; i < n / (ssize_t)sizeof(*found); i++)
 			add_holder(s, found[i].pid, found[i].fd);
 	close(fd);
-out:
-	bpf_link__destroy(link);
-	bus1_files__destroy(skel);
 	return !n;
 }
 

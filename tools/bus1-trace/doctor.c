@@ -128,9 +128,11 @@ static void check_module(void)
 	else if (schema.minor < BUS1_TRACE_SCHEMA_MINOR)
 		verdict(WARN, "schema",
 			"load the bus1.ko that belongs to this bus1-trace",
-			"module %u.%u, bus1-trace %d.%d: monitor shows no refusals, acct does not work",
+			"module %u.%u, bus1-trace %d.%d: %s",
 			schema.major, schema.minor, BUS1_TRACE_SCHEMA_MAJOR,
-			BUS1_TRACE_SCHEMA_MINOR);
+			BUS1_TRACE_SCHEMA_MINOR,
+			schema.minor ? "no names of peers, no last use of handles" :
+				       "no refusals, acct does not work");
 	else
 		verdict(OK, "schema", NULL, "module %u.%u, bus1-trace %d.%d",
 			schema.major, schema.minor, BUS1_TRACE_SCHEMA_MAJOR,

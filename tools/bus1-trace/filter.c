@@ -6,13 +6,15 @@
  * from a recording the same code runs here. Control groups are IDs in the kernel;
  * a recording has the paths that belonged to them.
  */
-#define _GNU_SOURCE /* name_to_handle_at */
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/vfs.h>
-#include <linux/magic.h>
+#include <unistd.h>
 #include "options.h"
 #include "stream.h"
 #include "bus1_filter.h"
@@ -29,6 +31,7 @@ const struct bus1_roles event_roles[EV_MAX] = {
 #undef X
 };
 
+static char *cgroup_path; /* live: of the filter, as the kernel calls it */
 static const struct bus1_event *current;
 static uint64_t *inside; /* IDs of recorded control groups that fit */
 static size_t n_inside;
@@ -37,33 +40,38 @@ static struct part {
 	struct bus1_tx tx;
 } parts[BUCKETS];
 
-/* The IDs of kernfs are what its file handles consist of. */
-static bool find_cgroup(const char *path)
+static bool find_cgroup(void)
 {
-	char full[4096];
-	struct {
-		struct file_handle head;
-		uint64_t id;
-	} handle = { .head.handle_bytes = sizeof(handle.id) };
+	char path[PATH_MAX];
 	struct statfs fs;
-	const char *p;
-	int mount;
 
-	snprintf(full, sizeof(full), "%s%s%s",
-		 strncmp(path, CGROUPS, strlen(CGROUPS)) ? CGROUPS : "",
-		 *path == '/' ? "" : "/", path);
+	snprintf(path, sizeof(path), "%s%s%s",
+		 strncmp(options.cgroup, CGROUPS, strlen(CGROUPS)) ? CGROUPS :
+								     "",
+		 *options.cgroup == '/' ? "" : "/", options.cgroup);
 	errno = 0;
-	if (statfs(full, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC ||
-	    name_to_handle_at(AT_FDCWD, full, &handle.head, &mount, 0)) {
-		complain("\"%s\" is not a control group in " CGROUPS " (cgroup v2): %s",
-			 path, errno ? strerror(errno) : "another file system");
-		return false;
-	}
-	memcpy(&filter.cgroup, handle.head.f_handle, sizeof(filter.cgroup));
-	for (p = full + strlen(CGROUPS); *p; p++)
-		if (*p == '/' && p[1] && p[1] != '/')
-			filter.cgroup_level++;
-	return true;
+	if (!statfs(path, &fs) && fs.f_type == CGROUP2_SUPER_MAGIC &&
+	    (cgroup_path = realpath(path, NULL)))
+		return true;
+	complain("\"%s\" is not a control group in " CGROUPS " (cgroup v2): %s",
+		 options.cgroup,
+		 errno ? strerror(errno) : "another file system");
+	return false;
+}
+
+int filter_open(int map)
+{
+	uint32_t zero = 0;
+	int fd, error;
+
+	if (!cgroup_path)
+		return 0;
+	fd = open(cgroup_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	error = bpf_map_update_elem(map, &zero, &fd, BPF_ANY) ? -errno : 0;
+	close(fd);
+	return error;
 }
 
 bool filter_make(void)
@@ -90,12 +98,12 @@ bool filter_make(void)
 	if (!options.cgroup)
 		return true;
 	filter.bits |= BUS1_MATCH_CGROUP;
-	return options.input || find_cgroup(options.cgroup);
+	return options.input || find_cgroup();
 }
 
 bool cgroup_fits(const char *path)
 {
-	const char *wanted = options.cgroup;
+	const char *wanted = cgroup_path ? cgroup_path : options.cgroup;
 	size_t n;
 
 	if (!strncmp(wanted, CGROUPS, strlen(CGROUPS)))

@@ -69,7 +69,6 @@ bool fold_part(const struct bus1_event *event)
 		if (p && !p->message) {
 			p->message = true;
 			p->fold.receiver = a[3];
-			p->fold.index = a[2];
 			p->fold.bytes = a[5];
 			p->fold.handles = a[6];
 		}

@@ -76,9 +76,9 @@ static void add(struct handle_group *group, const struct world_handle *handle,
 	group->node = handle->node;
 	group->n++;
 	group->dead += handle->dead;
-	if (!handle->dead && handle->used) {
+	if (!handle->dead && handle->used && !limits->unknown) {
 		group->idle += span(handle->used, time) >= limits->idle;
-	} else if (!handle->dead &&
+	} else if (!handle->dead && !limits->unknown &&
 		   span(handle->created, time) >= limits->never) {
 		group->never++;
 		group->never_since = earlier(group->never_since,
@@ -191,7 +191,8 @@ static void make_suspects(void)
 		struct handle_group *group = &result.suspects[i];
 		uint64_t before = at_start(group->holder, group->owner);
 
-		if (result.watched && group->n > before)
+		/* the first one to somebody is how things begin */
+		if (result.watched && group->n > 1 && group->n > before)
 			group->grown = group->n - before;
 		if (badness(group))
 			result.suspects[result.n_suspects++] = *group;
@@ -205,7 +206,11 @@ const struct handle_groups *groups_make(const struct handle_limits *limits,
 
 	free(result.groups);
 	free(result.suspects);
-	result = (struct handle_groups){ .time = time, .watched = watched };
+	result = (struct handle_groups){
+		.time = time,
+		.watched = watched,
+		.used_unknown = limits->unknown,
+	};
 	n = world_handles(&result.handles);
 	for (i = 0; i < n; i++) {
 		struct world_handle *handle = result.handles[i];

@@ -13,6 +13,8 @@ static const char *const came[] = {
 	[BUS1_HOW_MESSAGE] = "sent",
 };
 
+static bool used_unknown;
+
 static const char *how(uint32_t value)
 {
 	return value < sizeof(came) / sizeof(*came) ? came[value] : "?";
@@ -20,7 +22,9 @@ static const char *how(uint32_t value)
 
 static const char *ago(char *buf, uint64_t then, uint64_t now)
 {
-	return then ? format_span(buf, span(then, now)) : "never";
+	return then ? format_span(buf, span(then, now)) :
+	       used_unknown ? "?" :
+			      "never";
 }
 
 /* Each row has 79 columns. Alone, a handle has room to say which message it was. */
@@ -152,6 +156,7 @@ void handles_text(const struct handle_groups *g, bool all)
 {
 	size_t i;
 
+	used_unknown = g->used_unknown;
 	if (g->watched || options.timestamps)
 		print_time(g->time);
 	if (g->watched) {
@@ -159,7 +164,9 @@ void handles_text(const struct handle_groups *g, bool all)
 
 		printf("after %s: ", format_span(buf, g->watched));
 	}
-	printf("%zu handle%s\n", g->n_handles, g->n_handles == 1 ? "" : "s");
+	printf("%s%zu handle%s\n",
+	       g->watched && stream_incomplete() ? "at least " : "",
+	       g->n_handles, g->n_handles == 1 ? "" : "s");
 	print_rows(g, all);
 	if (!g->n_suspects)
 		return;

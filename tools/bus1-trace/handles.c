@@ -27,8 +27,18 @@ static void show(uint64_t time, uint64_t watched)
 	}
 }
 
+/* Before minor version 2 it had no "used", and no handle in msg_send. */
+static void set_limits(unsigned int schema_minor)
+{
+	limits.unknown = schema_minor < 2;
+	if (limits.unknown)
+		complain("the bus1 module has trace schema 1.%u: when a handle was used last is not known (schema 1.2)",
+			 schema_minor);
+}
+
 static void watch_start(const struct stream_start *start)
 {
+	set_limits(start->schema_minor);
 	begun = start->time;
 }
 
@@ -43,9 +53,6 @@ static void watch_snapshot(const struct snapshot *snapshot)
 
 static void watch_event(const struct item *item)
 {
-	/* now its process is there */
-	if (item->stack && !options.input)
-		symbol_each(item->stack, NULL);
 	world_event(item);
 }
 
@@ -176,6 +183,7 @@ int verb_handles(int argc, char **argv)
 		return watch();
 	if (!view_now(&time))
 		return EXIT_ERROR;
+	set_limits(module_minor());
 	show(time, 0);
 	return EXIT_OK;
 }

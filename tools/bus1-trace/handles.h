@@ -36,10 +36,12 @@ struct handle_groups {
 	struct world_handle **handles; /* all of them, see world_handles() */
 	size_t n_groups, n_suspects, n_handles;
 	uint64_t time, watched; /* now; ns since the start, 0: just a look */
+	bool used_unknown; /* see handle_limits */
 };
 
 struct handle_limits {
 	uint64_t never, idle; /* ns from which on that is suspicious */
+	bool unknown; /* the module does not say when a handle was used */
 };
 
 /* How many there are at the start of a watch */

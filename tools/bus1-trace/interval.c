@@ -113,16 +113,8 @@ void json_who(uint64_t id)
 
 static void found_match(uint64_t id, uint32_t bits)
 {
-	uint32_t old = 0, all;
-
 	peers_get(id)->bits |= bits;
-	/* the programs have learned, too */
-	bpf_map_lookup_elem(matches_fd, &id, &old);
-	all = old | bits;
-	if (all != old &&
-	    bpf_map_update_elem(matches_fd, &id, &all, BPF_ANY))
-		complain("peer %" PRIu64 " cannot be filtered by: %s", id,
-			 strerror(errno));
+	match_peer(matches_fd, id, bits);
 }
 
 /* A peer of which nothing is known any more needs no match either. */
@@ -176,6 +168,9 @@ static int attach_programs(bool raw)
 	filter_maps(bpf_object__find_map_by_name(object, "matches"),
 		    bpf_object__find_map_by_name(object, "parts"));
 	error = bpf_object__load(object);
+	if (!error)
+		error = filter_open(bpf_object__find_map_fd_by_name(object,
+								    "cgroups"));
 	if (error)
 		return error;
 	bpf_object__for_each_program(prog, object) {
@@ -317,7 +312,6 @@ static int run_live(void)
 	struct stream_start start = { 0 };
 	uint64_t from, next, end = UINT64_MAX;
 	struct snapshot snapshot;
-	struct timespec wall;
 	bool raw, last = false;
 	sigset_t signals;
 	int status;
@@ -340,9 +334,7 @@ static int run_live(void)
 		snapshot_free(&snapshot);
 	}
 
-	clock_gettime(CLOCK_REALTIME, &wall);
-	start.time = from = next = now_ns();
-	start.realtime = wall.tv_sec * 1000000000ULL + wall.tv_nsec;
+	start.time = from = next = now_both(&start.realtime);
 	start.way = raw ? "raw_tp" : "tp_btf";
 	start.schema_minor = module_minor();
 	start.events = (verb->events | verb->also) &

@@ -46,6 +46,8 @@ void json_string(const char *s)
 			printf("\\%c", *p);
 		else if (!n || *p < ' ' || *p == 0x7f)
 			printf("\\u%04x", *p);
+		else if (*p == 0xc2 && p[1] < 0xa0) /* U+0080 to U+009F */
+			printf("\\u%04x", p[1]);
 		else
 			printf("%.*s", n, (const char *)p);
 		p += n ? n : 1;
@@ -73,9 +75,10 @@ static void json_peer(const struct bus1_event *event, unsigned int i)
 
 void json_start(const struct stream_start *start)
 {
-	printf("{\"type\":\"start\",\"schema\":\"%d.%d\",\"attach\":\"%s\",\"time\":%" PRIu64
-	       ",\"realtime\":%" PRIu64 "}\n",
-	       BUS1_TRACE_SCHEMA_MAJOR, BUS1_TRACE_SCHEMA_MINOR, start->way,
+	printf("{\"type\":\"start\",\"schema\":\"%d.%u\",\"attach\":",
+	       BUS1_TRACE_SCHEMA_MAJOR, start->schema_minor);
+	json_string(start->way);
+	printf(",\"time\":%" PRIu64 ",\"realtime\":%" PRIu64 "}\n",
 	       start->time, start->realtime);
 }
 

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include "options.h"
 #include "stream.h"
 
@@ -20,9 +21,20 @@ static struct peer *buckets[BUCKETS];
 static uint64_t dead[DEAD_MAX];
 static size_t n_dead;
 
+/* IDs come from recordings, too: nobody chooses which of them collide. */
+static struct peer **bucket(uint64_t id)
+{
+	static uint64_t seed;
+
+	if (!seed && getrandom(&seed, sizeof(seed), GRND_NONBLOCK) < 0)
+		seed = now_ns();
+	seed |= 1;
+	return &buckets[(id * seed ^ (id * seed) >> 32) % BUCKETS];
+}
+
 struct peer *peers_find(uint64_t id)
 {
-	struct peer *peer = buckets[id % BUCKETS];
+	struct peer *peer = *bucket(id);
 
 	while (peer && peer->id != id)
 		peer = peer->next;
@@ -41,8 +53,8 @@ struct peer *peers_get(uint64_t id)
 		exit(EXIT_ERROR);
 	}
 	peer->id = id;
-	peer->next = buckets[id % BUCKETS];
-	buckets[id % BUCKETS] = peer;
+	peer->next = *bucket(id);
+	*bucket(id) = peer;
 	return peer;
 }
 
@@ -137,6 +149,11 @@ void peers_learn_snapshot(const struct snapshot *snapshot,
 			 " holds, but did not open, is shown from its use of it on",
 			 options.pid);
 	}
+	if (options.cgroup && options.input && !warned) {
+		warned = true;
+		complain("which control groups processes were in is known from what they did: a peer that one in %s holds is shown from its use of it on",
+			 options.cgroup);
+	}
 	for (i = 0; i < snapshot->n_peers; i++) {
 		const struct peer_state *state = &snapshot->peers[i];
 		uint32_t bits = match(snapshot, state);
@@ -149,7 +166,7 @@ void peers_learn_snapshot(const struct snapshot *snapshot,
 
 static void peers_forget(uint64_t id)
 {
-	struct peer **link = &buckets[id % BUCKETS], *peer;
+	struct peer **link = bucket(id), *peer;
 
 	while (*link && (*link)->id != id)
 		link = &(*link)->next;

@@ -8,6 +8,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,6 +156,8 @@ struct probes *probes_try(const struct probe_options *want, bool raw,
 	choose(skel, want, raw);
 	*error = bus1_trace__load(skel);
 	if (!*error)
+		*error = filter_open(bpf_map__fd(skel->maps.cgroups));
+	if (!*error)
 		*error = bus1_trace__attach(skel);
 	if (!*error)
 		return probes;
@@ -193,6 +196,19 @@ struct probes *probes_attach(const char *verb,
 struct bpf_object *probes_object(struct probes *probes)
 {
 	return probes->skel->obj;
+}
+
+void match_peer(int matches, uint64_t peer, uint32_t bits)
+{
+	uint32_t old = 0;
+
+	/* the programs have learned, too */
+	bpf_map_lookup_elem(matches, &peer, &old);
+	bits |= old;
+	if (bits != old &&
+	    bpf_map_update_elem(matches, &peer, &bits, BPF_ANY))
+		complain("peer %" PRIu64 " cannot be filtered by: %s", peer,
+			 strerror(errno));
 }
 
 void probes_detach(struct probes *probes)

@@ -157,9 +157,7 @@ static int name_stack(const struct bus1_stack *stack)
 
 static void found_match(uint64_t peer, uint32_t bits)
 {
-	if (bpf_map_update_elem(matches_fd, &peer, &bits, BPF_ANY))
-		complain("peer %" PRIu64 " cannot be filtered by: %s", peer,
-			 strerror(errno));
+	match_peer(matches_fd, peer, bits);
 }
 
 /* A peer that died long ago needs no match either. */
@@ -376,7 +374,6 @@ static int run(int argc, char **argv)
 	};
 	struct recording_info info = { .schema_major = BUS1_TRACE_SCHEMA_MAJOR };
 	uint64_t end = UINT64_MAX, bytes;
-	struct timespec wall;
 	sigset_t signals;
 	int closed;
 	bool raw;
@@ -385,6 +382,7 @@ static int run(int argc, char **argv)
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP); /* of who began it, and went */
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGXFSZ, SIG_IGN); /* write() says it, too */
 
@@ -401,10 +399,10 @@ static int run(int argc, char **argv)
 		return EXIT_ERROR;
 	}
 	describe(&info, argc, argv);
-	clock_gettime(CLOCK_REALTIME, &wall);
-	info.start.time = now_ns();
-	info.start.realtime = wall.tv_sec * 1000000000ULL + wall.tv_nsec;
+	info.start.time = now_both(&info.start.realtime);
 	info.start.way = raw ? "raw_tp" : "tp_btf";
+	info.filtered = filter.bits || filter.peer || filter.node ||
+			filter.classes || filter.latency || filter.failures;
 	info.start.schema_minor = module_minor();
 	info.start.events = want.events;
 	recorder = recorder_new(output, &info, max_size, &error);

@@ -139,6 +139,8 @@ static bool read_info(struct recording *r, struct part *part)
 			copy_value(info->host, sizeof(info->host), value);
 		else if (!strcmp(line, "command"))
 			copy_value(info->command, sizeof(info->command), value);
+		else if (!strcmp(line, "filtered"))
+			info->filtered = !strcmp(value, "1");
 		else if (!strcmp(line, "event"))
 			read_type(part, value);
 	}

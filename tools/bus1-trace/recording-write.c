@@ -168,6 +168,7 @@ static int write_info(struct recorder *r)
 	put_line(f, "kernel=%s", info->kernel);
 	put_line(f, "host=%s", info->host);
 	put_line(f, "command=%s", info->command);
+	put_line(f, "filtered=%d", info->filtered);
 	for (i = 0; i < r->n_types; i++)
 		put_line(f, "event=%s %u %u", type_names[r->type[i]],
 			 type_format[r->type[i]].time,

@@ -18,6 +18,7 @@ struct recording_info {
 	char kernel[72]; /* uname -r */
 	char host[72]; /* uname -n */
 	char command[256]; /* how it was made */
+	bool filtered; /* not everything was let through */
 };
 
 /*

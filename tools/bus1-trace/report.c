@@ -508,6 +508,10 @@ static int show_counts(const struct recording_info *info)
 		if (last.kind == RECORDED_COUNTS)
 			c = last.counts.counts[i];
 		/* without an end, the last that were written are older */
+		if (complete && c.seen > n_read[i] + c.filtered + c.ring_full +
+						 c.map_full)
+			loss.lost += c.seen - n_read[i] - c.filtered -
+				     c.ring_full - c.map_full;
 		if (!complete)
 			c.seen = n_read[i] + c.filtered + c.ring_full +
 				 c.map_full;

@@ -137,6 +137,7 @@ void snapshot_line(struct snapshot *s, const char *line)
 	size_t i;
 
 	if (is_line(line, "peer")) {
+		s->cut += !!object_value(line, "cut");
 		add_peer(s, line);
 		return;
 	}
@@ -148,6 +149,7 @@ void snapshot_line(struct snapshot *s, const char *line)
 		s->bpf = object_value(line, "bpf");
 		s->initial_pids = object_value(line, "initial_pids");
 		s->unreadable = object_value(line, "unreadable");
+		s->cut = object_value(line, "cut");
 		return;
 	}
 	peer = block(s, line);
@@ -203,9 +205,9 @@ void snapshot_lines(const struct snapshot *s,
 	size_t i, j;
 
 	put_line(line, context, "snapshot time=%" PRIu64
-		 " objects=%d debugfs=%d bpf=%d initial_pids=%d unreadable=%zu",
+		 " objects=%d debugfs=%d bpf=%d initial_pids=%d unreadable=%zu cut=%zu",
 		 s->time, s->extent == SNAPSHOT_OBJECTS, s->debugfs, s->bpf,
-		 s->initial_pids, s->unreadable);
+		 s->initial_pids, s->unreadable, s->cut);
 	for (i = 0; i < s->n_peers; i++) {
 		const struct peer_state *peer = &s->peers[i];
 
@@ -319,6 +321,9 @@ int snapshot_take(struct snapshot *s, enum snapshot_extent extent)
 		s->time = now_ns();
 	descriptors_find(s, major, minor);
 	snapshot_complete(s);
+	if (s->cut)
+		complain("%zu peers have so much that there was no memory to list it: only what others say of them is known",
+			 s->cut);
 	return 0;
 }
 

@@ -41,6 +41,7 @@ struct snapshot {
 	bool bpf; /* descriptors found by the iterator, else in /proc */
 	bool initial_pids; /* /proc shows the initial PID name space */
 	size_t unreadable; /* processes */
+	size_t cut; /* peers whose objects the kernel had no memory to list */
 };
 
 /* How things are now. 0, or -ENODEV: there is no module. */

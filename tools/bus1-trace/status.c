@@ -224,7 +224,8 @@ static void print_json_objects(const struct peer_state *peer)
 
 static void print_json(const struct snapshot *s)
 {
-	bool partial = !s->debugfs || s->unreadable || !s->initial_pids;
+	bool partial = !s->debugfs || s->unreadable || s->cut ||
+		       !s->initial_pids;
 	size_t i, j;
 
 	printf("{\"type\":\"snapshot\",\"schema\":\"%d.%d\",\"time\":%" PRIu64

@@ -33,10 +33,13 @@ static const struct timespec tick = { .tv_nsec = 20000000 };
 #define DETACH_WAIT 1000000000ULL
 
 static const struct stream_verb *verb;
+static struct probes *probes; /* live */
+static struct bus1_count recorded_counts[EV_MAX]; /* what its recorder said last */
+static uint64_t recorded_missed;
 static struct order order;
 static struct bus1_count counts[EV_MAX];
 static uint64_t shown[EV_MAX];
-static uint64_t after[EV_MAX]; /* the verb's own end */
+static uint64_t after[EV_MAX]; /* the verb's own end, or without a row */
 static uint64_t run_missed;
 static unsigned int batch;
 static int matches_fd = -1;
@@ -65,10 +68,7 @@ void stream_signals(void)
 
 static void found_match(uint64_t peer, uint32_t bits)
 {
-	if (matches_fd >= 0 &&
-	    bpf_map_update_elem(matches_fd, &peer, &bits, BPF_ANY))
-		complain("peer %" PRIu64 " cannot be filtered by: %s", peer,
-			 strerror(errno));
+	match_peer(matches_fd, peer, bits);
 }
 
 /* A peer of which nothing is known any more needs no match either. */
@@ -156,12 +156,23 @@ static void keep_stack(const struct bus1_stack *stack, size_t size)
 		return;
 	free(*slot);
 	*slot = copy(stack, sizeof(*stack));
+	/* now, while the process is there */
+	if (!options.input)
+		symbol_each(stack, NULL);
 }
 
+/* Where parts are folded, of the first message of a transaction only */
 static struct bus1_bytes **payload_slot(uint64_t peer, uint64_t tx,
 					uint64_t index)
 {
-	return &payloads[(peer * 31 + tx + index) % WAITING];
+	return &payloads[(peer * 31 + tx + (verb->fold ? 0 : index)) % WAITING];
+}
+
+static bool payload_is(const struct bus1_bytes *b, uint64_t peer, uint64_t tx,
+		       uint64_t index)
+{
+	return b && b->peer == peer && b->tx == tx &&
+	       (verb->fold || b->index == index);
 }
 
 static void keep_payload(const struct bus1_bytes *bytes, size_t size)
@@ -173,8 +184,12 @@ static void keep_payload(const struct bus1_bytes *bytes, size_t size)
 	    size - head < bytes->n)
 		return;
 	slot = payload_slot(bytes->peer, bytes->tx, bytes->index);
+	if (payload_is(*slot, bytes->peer, bytes->tx, bytes->index))
+		return;
 	free(*slot);
 	*slot = copy(bytes, head + bytes->n);
+	if ((*slot)->n > verb->payload)
+		(*slot)->n = verb->payload;
 }
 
 static struct bus1_bytes *take_payload(uint64_t peer, uint64_t tx,
@@ -182,7 +197,7 @@ static struct bus1_bytes *take_payload(uint64_t peer, uint64_t tx,
 {
 	struct bus1_bytes **slot = payload_slot(peer, tx, index), *b = *slot;
 
-	if (!b || b->peer != peer || b->tx != tx || b->index != index)
+	if (!payload_is(b, peer, tx, index))
 		return NULL;
 	*slot = NULL;
 	return b;
@@ -199,8 +214,7 @@ static void take_extras(struct item *item)
 	} else if (e->type == EV_msg_send) {
 		item->payload = take_payload(e->arg[0], e->arg[1], e->arg[2]);
 	} else if (e->type == EV_tx_commit && verb->fold) {
-		item->payload = take_payload(e->arg[0], e->arg[1],
-					     item->fold.index);
+		item->payload = take_payload(e->arg[0], e->arg[1], 0);
 	}
 }
 
@@ -211,7 +225,13 @@ static void add(const struct bus1_event *event, size_t size)
 	struct item *item;
 
 	if (verb->fold && fold_part(event)) {
-		shown[event->type]++; /* in the row of what it is a part of */
+		/* in the row of what it is a part of, if that has one */
+		if (event->type == EV_handle_new && filter.classes &&
+		    event->arg[4] == BUS1_HOW_MESSAGE &&
+		    !(filter.classes & BUS1_CLASS_MESSAGE))
+			after[event->type]++;
+		else
+			shown[event->type]++;
 		return;
 	}
 	item = calloc(1, sizeof(*item));
@@ -260,8 +280,24 @@ static bool drain(struct ring_buffer *ring)
 	return ring_buffer__consume(ring) >= 0;
 }
 
+bool stream_incomplete(void)
+{
+	struct bus1_count *c = recorded_counts, now[EV_MAX];
+	uint64_t lost = recorded_missed;
+	int i;
+
+	if (probes) {
+		c = now;
+		probes_counts(probes, c);
+		lost = probes_missed(probes);
+	}
+	for (i = 0; i < EV_MAX; i++)
+		lost += c[i].ring_full + c[i].map_full;
+	return lost;
+}
+
 /* A program that was running when it was detached may still hand over. */
-static void finish(struct probes *probes, struct ring_buffer *ring)
+static void finish(struct ring_buffer *ring)
 {
 	uint64_t end = now_ns() + DETACH_WAIT;
 	bool all;
@@ -342,7 +378,6 @@ static int run_live(void)
 	uint64_t end = UINT64_MAX, missed;
 	struct snapshot snapshot;
 	struct ring_buffer *ring;
-	struct probes *probes;
 	int status;
 	bool raw;
 
@@ -392,7 +427,7 @@ static int run_live(void)
 			nanosleep(&tick, NULL);
 	}
 	end = now_ns();
-	finish(probes, ring);
+	finish(ring);
 	finish_verb(end);
 	missed = probes_missed(probes);
 	status = report(missed, (end - start.time) / 1e9,
@@ -403,6 +438,8 @@ static int run_live(void)
 	return status;
 }
 
+static uint64_t found[EV_MAX]; /* in the recording, wanted or not */
+static uint64_t lacking; /* that its recorder wrote, and are not there */
 static uint64_t newest_recorded; /* where a recording without end ends */
 
 /* Filters, as the kernel does it live; nothing is wanted from @end on. */
@@ -419,6 +456,8 @@ static void replay(const struct bus1_event *recorded, size_t size, uint64_t end)
 	memcpy(&event, recorded, size);
 	if (event.arg[event_info[event.type].time] > newest_recorded)
 		newest_recorded = event.arg[event_info[event.type].time];
+	if (!(event.flags & BUS1_EVENT_CONTEXT))
+		found[event.type]++;
 	if (!(verb->events & BUS1_EVENT_BIT(event.type)))
 		return;
 	n = (size - head) / sizeof(event.arg[0]);
@@ -426,6 +465,7 @@ static void replay(const struct bus1_event *recorded, size_t size, uint64_t end)
 		return;
 	/* the recorder's own filter let it through to tell who is who */
 	if (event.flags & BUS1_EVENT_CONTEXT) {
+		filter_recorded(&event, n);
 		learn(&event, size);
 		return;
 	}
@@ -449,25 +489,35 @@ static void on_recorded(const void *entry, size_t size, uint64_t end)
 	memcpy(&type, entry, sizeof(type));
 	if (type == EV_STACK)
 		keep_stack(entry, size);
-	else if (type == EV_PAYLOAD)
+	else if (type == EV_PAYLOAD && verb->payload)
 		keep_payload(entry, size);
-	else
+	else if (type != EV_PAYLOAD)
 		replay(entry, size, end);
 }
 
 /* What the recorder itself did not let through, or lost */
-static void add_recorded_counts(const struct recorded *last)
+static void add_recorded_counts(void)
 {
 	int i;
 
 	for (i = 0; i < EV_MAX; i++) {
-		const struct bus1_count *c = &last->counts.counts[i];
+		const struct bus1_count *c = &recorded_counts[i];
 
 		counts[i].filtered += c->filtered;
 		counts[i].ring_full += c->ring_full;
 		counts[i].map_full += c->map_full;
 		counts[i].seen += c->filtered + c->ring_full + c->map_full;
 	}
+}
+
+static void look_for_gaps(const struct recorded *recorded)
+{
+	int i;
+
+	lacking = 0;
+	for (i = 0; i < EV_MAX; i++)
+		if (recorded->counts.written[i] > found[i])
+			lacking += recorded->counts.written[i] - found[i];
 }
 
 static void take_recorded_snapshot(struct snapshot *snapshot, bool *first)
@@ -481,9 +531,9 @@ static void take_recorded_snapshot(struct snapshot *snapshot, bool *first)
 
 static int run_recorded(void)
 {
-	struct recorded recorded, last = { .kind = RECORDED_END };
+	struct recorded recorded;
 	const struct recording_info *info;
-	uint64_t end = UINT64_MAX, ended = 0;
+	uint64_t end = UINT64_MAX, ended = 0, until;
 	struct recording *recording;
 	bool first = true, complete;
 	int status, error;
@@ -526,7 +576,10 @@ static int run_recorded(void)
 				verb->account(recorded.account);
 			break;
 		case RECORDED_COUNTS:
-			last = recorded;
+			memcpy(recorded_counts, recorded.counts.counts,
+			       sizeof(recorded_counts));
+			recorded_missed = recorded.counts.missed;
+			look_for_gaps(&recorded);
 			break;
 		case RECORDED_END:
 			break;
@@ -538,18 +591,28 @@ static int run_recorded(void)
 	show_until(UINT64_MAX, SIZE_MAX);
 	if (!ended)
 		ended = newest_recorded;
-	finish_verb(ended < end ? ended : end);
-	if (last.kind == RECORDED_COUNTS)
-		add_recorded_counts(&last);
-	status = report(last.kind == RECORDED_COUNTS ? last.counts.missed : 0,
-			ended > info->start.time ?
-				(ended - info->start.time) / 1e9 :
+	until = ended < end ? ended : end;
+	finish_verb(until);
+	add_recorded_counts();
+	status = report(recorded_missed,
+			until > info->start.time ?
+				(until - info->start.time) / 1e9 :
 				0,
 			"They were lost when it was recorded.");
 	if (!complete && !stop && !stopped && order.newest < end) {
 		if (!error)
 			complain("%s has no end: its recorder was killed, and what it had not written yet is missing",
 				 options.input);
+		status = status == EXIT_OK ? EXIT_LOST : status;
+	}
+	if (lacking) {
+		complain("%s lacks at least %" PRIu64 " events that its recorder wrote: a part of it is gone",
+			 options.input, lacking);
+		status = status == EXIT_OK ? EXIT_LOST : status;
+	}
+	if (info->filtered && verb->snapshot) {
+		complain("%s was filtered when it was recorded: how things are is known only as far as that let events through",
+			 options.input);
 		status = status == EXIT_OK ? EXIT_LOST : status;
 	}
 	recording_close(recording);

@@ -20,7 +20,6 @@
 /* What its messages, or transferred handles, say of a transaction. */
 struct fold {
 	uint64_t receiver; /* the first, 0 if none is known */
-	uint64_t index; /* of the first message */
 	uint64_t bytes;
 	uint64_t handles;
 };
@@ -75,6 +74,8 @@ int stream_run(const struct stream_verb *verb);
 /* After it: what became of the events of each type, and how many a BPF program
  * did not see. */
 const struct bus1_count *stream_counts(uint64_t *missed);
+/* While it runs: whether events were lost until now */
+bool stream_incomplete(void);
 /* Ctrl-C and SIGTERM end a run well from here on. */
 void stream_signals(void);
 
@@ -143,6 +144,8 @@ extern struct bus1_filter filter;
 
 /* False: an option cannot be satisfied, which has been complained about. */
 bool filter_make(void);
+/* Live, between loading and attaching: fills the map "cgroups". 0, or -errno */
+int filter_open(int map);
 /* Of a recording's next event, in order of arrival: an enum bus1_verdict */
 int filter_recorded(const struct bus1_event *event, unsigned int n_args);
 void filter_match(uint64_t peer, uint32_t bits);
