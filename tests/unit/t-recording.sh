@@ -4,7 +4,7 @@
 #
 # Recordings are read as they were written, and nothing in a file, whatever it
 # is, does harm; a broken reader or writer is noticed. Run from the top of the
-# tree. A failed run is repeated with the seed it printed.
+# tree. SEED makes other recordings; without, they are the same each time.
 set -u
 
 CC=${CC:-gcc}

@@ -18,7 +18,6 @@ static const struct export_format *const formats[] = {
 
 static const struct export_format *format;
 static const char *output;
-static uint64_t payload;
 /* Where the counts go that are no part of the format */
 static int counts_fd = -1, data_fd = -1;
 static uint64_t ended;
@@ -160,15 +159,11 @@ static void append_counts(uint32_t events)
 	format->counts(&sum, missed, ended);
 }
 
-enum {
-	PAYLOAD = 512,
-};
-
 static bool possible(void)
 {
 	if (!format)
 		complain("export needs a format: --format perfetto, pcapng or ndjson");
-	else if (payload && format == &export_perfetto)
+	else if (options.payload && format == &export_perfetto)
 		complain("a Perfetto trace has no payload: pcapng and ndjson do");
 	else if (format->binary && !output && isatty(STDOUT_FILENO))
 		complain("%s is nothing to read on a terminal: give a file by -o FILE, or a pipe",
@@ -197,20 +192,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'o':
 		output = strcmp(arg, "-") ? arg : NULL;
 		break;
-	case PAYLOAD:
-		ok = parse_number("number of bytes, at most 4096", arg,
-				  BUS1_PAYLOAD_MAX, &payload);
-		break;
 	case ARGP_KEY_END:
 		ok = possible();
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
-	if (ok)
-		return 0;
-	fprintf(stderr, "Try \"%s --help\".\n", state->name);
-	exit(EXIT_USAGE);
+	return options_result(ok, state);
 }
 
 int verb_export(int argc, char **argv)
@@ -218,12 +206,12 @@ int verb_export(int argc, char **argv)
 	static const struct argp_option own[] = {
 		{ "format", 'f', "FORMAT", 0, "perfetto, pcapng or ndjson", 3 },
 		{ "output", 'o', "FILE", 0, "where to write it, else to standard output", 3 },
-		{ "payload", PAYLOAD, "N", 0, "with how each message begins, N bytes: what programs told each other in confidence (not in perfetto)", 3 },
 		{ 0 },
 	};
 	static const struct argp_child children[] = {
 		{ &options_filter_argp, 0, NULL, 0 },
 		{ &options_events_argp, 0, NULL, 0 },
+		{ &options_payload_argp, 0, NULL, 0 },
 		{ &options_input_argp, 0, NULL, 0 },
 		{ &options_run_argp, 0, NULL, 0 },
 		{ &options_common_argp, 0, NULL, 0 },
@@ -249,7 +237,7 @@ int verb_export(int argc, char **argv)
 	verb.name = "export";
 	if (!verb.events)
 		verb.events = export_events();
-	verb.payload = payload;
+	verb.payload = options.payload;
 	verb.start = run_start;
 	verb.end = run_end;
 	options.json = !format->binary;

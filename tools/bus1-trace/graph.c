@@ -312,7 +312,7 @@ static const struct argp argp = {
 	"Without SECONDS or -d it is a look at how things are, which needs debugfs and nothing else. With them the messages of that time are counted.\n"
 	"Peers stand in boxes, by process; an arrow says that one has a handle to a node of the other. Its label counts handles, and nodes if it is more than one, and then messages and bytes a second. Dashed is what has ended.\n"
 	"\n"
-	"EXAMPLES\n"
+	"Examples:\n"
 	"  bus1-trace graph -o bus.svg            all that there is\n"
 	"  bus1-trace graph 5 -o bus.svg          with the rates of 5 seconds\n"
 	"  bus1-trace graph --peer 4 | dot -Tx11  only peer 4, and who deals with it\n"

@@ -161,7 +161,7 @@ static const struct argp argp = {
 	"CAME: made (with its node, by a TRANSFER), given (by a TRANSFER) or sent (in a message), and by whom; with -a also by which transaction, and message of it. \"3x\" counts what is alike. \"!\": the node, or one of them, is released, and the holder has not yet received that.\n"
 	"--stacks finds callers by frame pointers: programs that are built with -fno-omit-frame-pointer show all of them but the function that calls ioctl(), which the C library hides.\n"
 	"\n"
-	"EXAMPLES\n"
+	"Examples:\n"
 	"  bus1-trace handles                 who holds what, and suspects\n"
 	"  bus1-trace handles 1 10            who gets more and more\n"
 	"  bus1-trace handles -d 5 --stacks   and the code that does it\n"

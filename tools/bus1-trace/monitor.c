@@ -5,7 +5,6 @@
  * Every transaction as it commits, every receipt, and what did not come to
  * pass: a row each.
  */
-#include <stdlib.h>
 #include "options.h"
 #include "stream.h"
 
@@ -19,7 +18,6 @@
 	 BUS1_EVENT_BIT(EV_op_fail))
 
 static struct text_options text;
-static uint64_t payload;
 
 static void start(const struct stream_start *start)
 {
@@ -39,36 +37,20 @@ static void event(const struct item *item)
 		text_event(&text, item);
 }
 
-#define PAYLOAD 512
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	if (key != PAYLOAD)
-		return ARGP_ERR_UNKNOWN;
-	if (parse_number("number of bytes, at most 4096", arg,
-			 BUS1_PAYLOAD_MAX, &payload))
-		return 0;
-	fprintf(stderr, "Try \"%s --help\".\n", state->name);
-	exit(EXIT_USAGE);
-}
-
 int verb_monitor(int argc, char **argv)
 {
-	static const struct argp_option own[] = {
-		{ "payload", PAYLOAD, "N", 0, "show how each message begins, N bytes: what programs told each other in confidence", 3 },
-		{ 0 },
-	};
 	static const struct argp_child children[] = {
 		{ &options_filter_argp, 0, NULL, 0 },
 		{ &options_events_argp, 0, NULL, 0 },
 		{ &options_input_argp, 0, NULL, 0 },
 		{ &options_run_argp, 0, NULL, 0 },
 		{ &options_output_argp, 0, NULL, 0 },
+		{ &options_payload_argp, 0, NULL, 0 },
 		{ &options_common_argp, 0, NULL, 0 },
 		{ 0 },
 	};
 	static const struct argp argp = {
-		own, parse, NULL,
+		NULL, NULL, NULL,
 		"Show every transaction as it commits, every receipt, and what failed.\v"
 		"Ends with Ctrl-C. Status: 0, 1 error, 2 usage, 3 events were lost.\n\n"
 		"Examples:\n"
@@ -92,7 +74,7 @@ int verb_monitor(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	verb.fold = !options.json;
-	verb.payload = payload;
+	verb.payload = options.payload;
 	text.timestamps = options.timestamps;
 	text.color = text_color();
 	return stream_run(&verb);

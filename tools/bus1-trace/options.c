@@ -37,6 +37,7 @@ enum {
 	RING,
 	RAW,
 	ENTRIES,
+	PAYLOAD,
 };
 
 bool parse_duration(const char *s, uint64_t *ns)
@@ -140,8 +141,7 @@ static bool parse_size(const char *s, uint64_t *size)
 	return true;
 }
 
-/* Of a parser: an error has been complained about already. */
-static error_t result(bool ok, struct argp_state *state)
+error_t options_result(bool ok, const struct argp_state *state)
 {
 	if (ok)
 		return 0;
@@ -191,7 +191,7 @@ static error_t parse_filter(int key, char *arg, struct argp_state *state)
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
-	return result(ok, state);
+	return options_result(ok, state);
 }
 
 static const struct argp_option filter_options[] = {
@@ -225,7 +225,7 @@ static error_t parse_events(int key, char *arg, struct argp_state *state)
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
-	return result(ok, state);
+	return options_result(ok, state);
 }
 
 static const struct argp_option events_options[] = {
@@ -299,7 +299,7 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
-	return result(ok, state);
+	return options_result(ok, state);
 }
 
 static const struct argp_option run_options[] = {
@@ -343,7 +343,7 @@ static error_t parse_lines(int key, char *arg, struct argp_state *state)
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
-	return result(ok, state);
+	return options_result(ok, state);
 }
 
 static const struct argp_option lines_options[] = {
@@ -354,6 +354,24 @@ static const struct argp_option lines_options[] = {
 
 const struct argp options_lines_argp = { lines_options, parse_lines,
 					 .args_doc = NULL };
+
+static error_t parse_payload(int key, char *arg, struct argp_state *state)
+{
+	if (key != PAYLOAD)
+		return ARGP_ERR_UNKNOWN;
+	return options_result(parse_number("number of bytes, at most 4096",
+					   arg, BUS1_PAYLOAD_MAX,
+					   &options.payload),
+			      state);
+}
+
+static const struct argp_option payload_options[] = {
+	{ "payload", PAYLOAD, "N", 0, "also how each message begins, N bytes: what programs told each other in confidence", 3 },
+	{ 0 },
+};
+
+const struct argp options_payload_argp = { payload_options, parse_payload,
+					   .args_doc = NULL };
 
 static error_t parse_common(int key, char *arg, struct argp_state *state)
 {
@@ -398,7 +416,7 @@ error_t options_interval(const char *word, struct argp_state *state)
 	} else {
 		return ARGP_ERR_UNKNOWN;
 	}
-	return result(ok, state);
+	return options_result(ok, state);
 }
 
 int options_parse(const struct argp *argp, int argc, char **argv)
@@ -416,5 +434,7 @@ int options_parse(const struct argp *argp, int argc, char **argv)
 		return EXIT_ERROR;
 	}
 	libbpf_quiet();
+	if (options.input && (options.cost || options.raw))
+		complain("--cost and --raw-tp say nothing of a recording, in which no program runs: they are ignored");
 	return -1;
 }

@@ -36,6 +36,8 @@ struct options {
 	/* options_lines_argp */
 	uint64_t lines; /* of a screen, 0 is all */
 	uint64_t entries; /* of each map in the kernel */
+	/* options_payload_argp */
+	uint64_t payload; /* bytes */
 };
 
 extern struct options options;
@@ -46,6 +48,7 @@ extern const struct argp options_input_argp; /* -i */
 extern const struct argp options_output_argp; /* --json -T */
 extern const struct argp options_run_argp; /* -d --cost --ring-size --raw-tp */
 extern const struct argp options_lines_argp; /* -n --entries */
+extern const struct argp options_payload_argp; /* --payload */
 extern const struct argp options_common_argp; /* -v -h: every verb */
 
 /*
@@ -53,6 +56,8 @@ extern const struct argp options_common_argp; /* -v -h: every verb */
  * takes words itself it hands them on from its own parser, by:
  */
 int options_parse(const struct argp *argp, int argc, char **argv);
+/* Of a parser. Not @ok has been complained about: ends with EXIT_USAGE. */
+error_t options_result(bool ok, const struct argp_state *state);
 /* An ARGP_KEY_ARG of a verb that takes [INTERVAL [COUNT]] */
 error_t options_interval(const char *word, struct argp_state *state);
 /* A number of seconds, or with suffix s, ms, us, ns */

@@ -39,7 +39,7 @@
 #define RING_SIZE (32 << 20)
 
 static const char *output;
-static uint64_t max_size, payload;
+static uint64_t max_size;
 static bool stacks;
 
 static struct recorder *recorder;
@@ -370,7 +370,7 @@ static int run(int argc, char **argv)
 		.ring_size = options.ring_size,
 		.cgroups = true,
 		.stacks = stacks,
-		.payload = payload,
+		.payload = options.payload,
 	};
 	struct recording_info info = { .schema_major = BUS1_TRACE_SCHEMA_MAJOR };
 	uint64_t end = UINT64_MAX, bytes;
@@ -455,7 +455,7 @@ static bool parse_max_size(const char *s)
 	return false;
 }
 
-enum { MAX_SIZE = 512, STACKS, PAYLOAD, JSON };
+enum { MAX_SIZE = 512, STACKS, JSON };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -471,10 +471,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case STACKS:
 		stacks = true;
 		break;
-	case PAYLOAD:
-		ok = parse_number("number of bytes, at most 4096", arg,
-				  BUS1_PAYLOAD_MAX, &payload);
-		break;
 	case JSON:
 		options.json = true;
 		break;
@@ -487,10 +483,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
-	if (ok)
-		return 0;
-	fprintf(stderr, "Try \"%s --help\".\n", state->name);
-	exit(EXIT_USAGE);
+	return options_result(ok, state);
 }
 
 int verb_record(int argc, char **argv)
@@ -499,13 +492,13 @@ int verb_record(int argc, char **argv)
 		{ "output", 'o', "FILE", 0, "write to FILE; a recording that is there becomes FILE.old", 0 },
 		{ "max-size", MAX_SIZE, "SIZE", 0, "keep the last of it, in two files, FILE.1 and FILE, of SIZE together; with suffix K, M or G", 0 },
 		{ "stacks", STACKS, NULL, 0, "also where in its program each handle was made", 0 },
-		{ "payload", PAYLOAD, "N", 0, "also how each message begins, N bytes: what programs told each other in confidence", 0 },
 		{ "json", JSON, NULL, 0, "the counts at the end as JSON", 3 },
 		{ 0 },
 	};
 	static const struct argp_child children[] = {
 		{ &options_filter_argp, 0, NULL, 0 },
 		{ &options_events_argp, 0, NULL, 0 },
+		{ &options_payload_argp, 0, NULL, 0 },
 		{ &options_run_argp, 0, NULL, 0 },
 		{ &options_common_argp, 0, NULL, 0 },
 		{ 0 },

@@ -547,8 +547,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
-	fprintf(stderr, "Try \"%s --help\".\n", state->name);
-	exit(EXIT_USAGE);
+	return options_result(false, state);
 }
 
 int verb_report(int argc, char **argv)

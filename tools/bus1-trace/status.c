@@ -385,7 +385,7 @@ static const struct argp argp = {
 	"Show all peers as they are now, and who holds them.\v"
 	"A peer is called as its program named it, or by the process that used it last; before anybody has, by one that holds it.\n"
 	"\n"
-	"EXAMPLES\n"
+	"Examples:\n"
 	"  bus1-trace status            who is there\n"
 	"  bus1-trace status --queue    who does not read, and what waits\n"
 	"  bus1-trace status -o --peer 4\n"
