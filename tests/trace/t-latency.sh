@@ -4,44 +4,6 @@
 # the workload let messages wait, live and from a recording of the same.
 . "$(dirname "$0")/trace-tap.sh"
 
-# latency_start OPTION...: until latency_end SIGNAL, which sets $status
-latency_start()
-{
-	rm -f "$dir/out" "$dir/err"
-	bus1-trace latency --json "$@" >"$dir/out" 2>"$dir/err" 3>&- &
-	latency=$!
-	until_true grep -q '"type":"start"' "$dir/out"
-}
-
-latency_end()
-{
-	kill -"$1" $latency
-	wait $latency
-	status=$?
-}
-
-# attached PID N: it has N programs
-attached()
-{
-	until_true eval '[ "$(ls -l /proc/'"$1"'/fd | grep -c bpf_link)" -ge '"$2"' ]'
-}
-
-record_start()
-{
-	rm -f "$dir/recording"
-	bus1-trace record -o "$dir/recording" >"$dir/record" 2>&1 3>&- &
-	record=$!
-	attached $record 20
-	until_true test -s "$dir/recording"
-	sleep 0.3
-}
-
-record_end()
-{
-	kill -INT $record
-	wait $record
-}
-
 # of KIND KEY [PATTERN]: the sum over all records of KIND
 of()
 {
@@ -103,9 +65,9 @@ for how in tp_btf raw_tp; do
 	[ $how = tp_btf ] || option=--raw-tp
 	load_wait
 	record_start
-	latency_start $option
+	verb_start latency $option
 	load_go
-	latency_end INT
+	verb_end INT
 	record_end
 	is "$how: Ctrl-C ends it with status 0" $status 0
 	is "$how: nothing to complain of" "$(cat "$dir/err")" ""
@@ -135,9 +97,9 @@ done
 for by in peer node uid; do
 	load_wait
 	record_start
-	latency_start --by $by
+	verb_start latency --by $by
 	load_go
-	latency_end INT
+	verb_end INT
 	record_end
 	second="\"peer\":$(said second_peer),"
 	ok "--by $by: the identity holds" identity
@@ -172,9 +134,9 @@ for filter in "--peer second_peer" "-p client_pid" "--kind notification" \
 	-p*) option="-p $(said client_pid)" ;;
 	*) option=$filter ;;
 	esac
-	latency_start $option
+	verb_start latency $option
 	load_go
-	latency_end INT
+	verb_end INT
 	record_end
 	ok "$filter: the identity holds" identity
 	case $filter in
@@ -199,9 +161,9 @@ for filter in "--peer second_peer" "-p client_pid" "--kind notification" \
 done
 
 # As long as they wait
-latency_start
+verb_start latency
 trace-late 17 50
-latency_end TERM
+verb_end TERM
 is "waiting: status 0 by SIGTERM" $status 0
 is "waiting: all of them" "$(of message count)" 17
 ok "waiting: the median is not too short" test "$(of message p50)" -ge 50000000
@@ -218,13 +180,13 @@ late=$!
 holders="$holders $late"
 exec 3>"$dir/go"
 until_true grep -q ready=1 "$dir/load"
-latency_start
+verb_start latency
 bus1-trace latency >"$dir/text" 3>&- &
 screen=$!
 attached $screen 3
 exec 3>&-
 wait $late
-latency_end INT
+verb_end INT
 kill -INT $screen
 wait $screen
 is "before the start: received" "$(of message unknown)" 13
@@ -235,12 +197,12 @@ ok "before the start: it says so" grep -q \
 	"$dir/text"
 
 # Intervals: each has its own, and together they have all
-latency_start 0.05
+verb_start latency 0.05
 trace-load flood 10007 >/dev/null &
 flood=$!
 trace-load flood 10007 >/dev/null
 wait $flood
-latency_end INT
+verb_end INT
 is "intervals: status 0" $status 0
 ok "intervals: the identity holds" identity
 ok "intervals: something in more than one" test \
@@ -248,14 +210,14 @@ ok "intervals: something in more than one" test \
 is "intervals: all of them" "$(of message count)" 20014
 
 # Maps that are too small
-latency_start --entries 4 --by peer
+verb_start latency --entries 4 --by peer
 trace-load many 0 23 1 </dev/null >"$dir/load" &
 many=$!
 holders="$holders $many"
 until_true grep -q flooded=1 "$dir/load"
 trace-load >/dev/null
 trace-load flood 1000 >/dev/null
-latency_end INT
+verb_end INT
 is "a full map: status 3" $status 3
 ok "a full map: counted" test "$(total map_full)" -gt 0
 ok "a full map: the identity holds" identity

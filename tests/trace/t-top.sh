@@ -4,44 +4,6 @@
 # from a recording of the same; what does not fit is not silent.
 . "$(dirname "$0")/trace-tap.sh"
 
-# top_start OPTION...: until top_end SIGNAL, which sets $status
-top_start()
-{
-	rm -f "$dir/out" "$dir/err"
-	bus1-trace top --json "$@" >"$dir/out" 2>"$dir/err" 3>&- &
-	top=$!
-	until_true grep -q '"type":"start"' "$dir/out"
-}
-
-top_end()
-{
-	kill -"$1" $top
-	wait $top
-	status=$?
-}
-
-# attached PID N: it has N programs
-attached()
-{
-	until_true eval '[ "$(ls -l /proc/'"$1"'/fd | grep -c bpf_link)" -ge '"$2"' ]'
-}
-
-record_start()
-{
-	rm -f "$dir/recording"
-	bus1-trace record -o "$dir/recording" >"$dir/record" 2>&1 3>&- &
-	record=$!
-	attached $record 20
-	until_true test -s "$dir/recording"
-	sleep 0.3
-}
-
-record_end()
-{
-	kill -INT $record
-	wait $record
-}
-
 # of PEER KEY: the sum over all intervals
 of()
 {
@@ -92,9 +54,9 @@ for how in tp_btf raw_tp; do
 	[ $how = tp_btf ] || option=--raw-tp
 	load_wait
 	record_start
-	top_start 1000 $option
+	verb_start top 1000 $option
 	load_go
-	top_end INT
+	verb_end INT
 	record_end
 	server=$(said server_peer)
 	second=$(said second_peer)
@@ -135,12 +97,12 @@ for how in tp_btf raw_tp; do
 done
 
 # Intervals: each has its own, and together they have all
-top_start 0.05
+verb_start top 0.05
 trace-load flood 10007 >/dev/null &
 flood=$!
 trace-load flood 10007 >/dev/null
 wait $flood
-top_end TERM
+verb_end TERM
 is "intervals: status 0 by SIGTERM" $status 0
 ok "intervals: the identity holds" identity
 ok "intervals: something in more than one" test \
@@ -165,9 +127,9 @@ for filter in "--peer server_peer" "-p client_pid" "--comm load-server" \
 	-p*) option="-p $(said client_pid)" ;;
 	*) option=$filter ;;
 	esac
-	top_start 1000 $option
+	verb_start top 1000 $option
 	load_go
-	top_end INT
+	verb_end INT
 	record_end
 	ok "$filter: the identity holds" identity
 	ok "$filter: something passes" test "$(total shown)" -gt 0
@@ -232,7 +194,7 @@ many=$!
 holders="$holders $many"
 exec 3>"$dir/go"
 until_true grep -q ready=1 "$dir/load"
-top_start 1000 --entries 4
+verb_start top 1000 --entries 4
 bus1-trace top 1000 >"$dir/text" 3>&- &
 screen=$!
 bus1-trace top -n 0 1000 >"$dir/all" 3>&- &
@@ -241,7 +203,7 @@ attached $screen 7
 attached $all 7
 exec 3>&-
 until_true grep -q flooded=1 "$dir/load"
-top_end INT
+verb_end INT
 is "a full map: status 3" $status 3
 ok "a full map: counted" test "$(total map_full)" -gt 0
 ok "a full map: the identity holds" identity
@@ -285,9 +247,9 @@ ok "-T: the time of day" grep -q '^[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.' \
 
 # What it costs
 load_wait
-top_start 1000 --cost
+verb_start top 1000 --cost
 load_go
-top_end INT
+verb_end INT
 is "--cost: a run for each event" \
 	"$(sed -n 's/^{"type":"cost","of":"msg_send","runs":\([0-9]*\),.*/\1/p' \
 		"$dir/out")" "$(said msg_send)"

@@ -108,3 +108,41 @@ total()
 {
 	member count "$1" | awk '{ n += $1 } END { print n + 0 }'
 }
+
+# verb_start VERB OPTION...: as JSON, until verb_end SIGNAL, which sets $status
+verb_start()
+{
+	rm -f "$dir/out" "$dir/err"
+	bus1-trace "$@" --json >"$dir/out" 2>"$dir/err" 3>&- &
+	verb=$!
+	until_true grep -q '"type":"start"' "$dir/out"
+}
+
+verb_end()
+{
+	kill -"$1" $verb
+	wait $verb
+	status=$?
+}
+
+# attached PID N: it has N programs
+attached()
+{
+	until_true eval '[ "$(ls -l /proc/'"$1"'/fd | grep -c bpf_link)" -ge '"$2"' ]'
+}
+
+record_start()
+{
+	rm -f "$dir/recording"
+	bus1-trace record -o "$dir/recording" >"$dir/record" 2>&1 3>&- &
+	record=$!
+	attached $record 20
+	until_true test -s "$dir/recording"
+	sleep 0.3
+}
+
+record_end()
+{
+	kill -INT $record
+	wait $record
+}
