@@ -83,7 +83,7 @@ done <<-END
 	doctor check doctor
 	cost cost cost_total summary
 	handles-old handles suspect handle_group
-	report recording peer slow fault
+	report recording peer_total slow fault
 	status-recorded snapshot peer node handle message
 	handles-recorded handles handle
 END
