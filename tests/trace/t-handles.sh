@@ -87,7 +87,7 @@ ok "and why" grep -q "^ *$(said leaked) never used; the oldest is there for " \
 ok "and how the newest came" grep -q \
 	"the newest .* ago, in message [0-9]*\.0 of service#$service" "$dir/out"
 ok "suspects: of released nodes" grep -q \
-	"^ *$(said released) of released nodes, and the notification is unread" \
+	"^ *$(said released) of released nodes; the holder has not read NODE_RELEASE" \
 	"$dir/out"
 ok "rows below 80 columns" awk 'length($0) >= 80 { exit 1 }' "$dir/out"
 look --older-than 300ms --idle 300ms

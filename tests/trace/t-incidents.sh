@@ -88,6 +88,9 @@ is "slow: whose queue is longest" \
 ok "slow: and longer than those of all others" test \
 	"$(row | awk '{ print $6 }')" -gt 30
 before=$(row | awk '{ print $6 }')
+run top --sort age 1 1
+is "slow: what waits there is older than any" \
+	"$(row | awk '{ print $1, $2 }')" "$who $(answer pid)"
 run top --sort queued 2 1
 ok "slow: and grows" test "$(row | awk '{ print $6 }')" -gt "$before"
 unstage
@@ -114,7 +117,7 @@ is "died: who holds a handle to nothing" \
 	"$(suspects | sed 's/#[^ ]*//' | sort)" \
 	"$(victims | sed "s/\$/ ?#$(answer peer)/")"
 is "died: and has not read that it is" \
-	"$(grep -c '1 of released nodes, and the notification is unread' \
+	"$(grep -c '1 of released nodes; the holder has not read NODE_RELEASE' \
 		"$dir/out")" "$(victims | wc -l)"
 run monitor --errors -d 2
 ok "died: what is sent there is discarded" \

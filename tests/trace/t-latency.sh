@@ -259,9 +259,9 @@ is "text: the bars count them" "$(sed -n '/^101 messages/,/^$/p' "$dir/text" |
 ok "text: percentiles" grep -q \
 	'^  P50 [0-9.]*us  P90 [0-9.]*[um]s  P99 .*  P99.9 .*  max .*  mean ' \
 	"$dir/text"
-trace-load tty bus1-trace latency 0.2 2 >"$dir/out"
+timeout 3 trace-load tty bus1-trace latency 0.2 >"$dir/out"
 ok "a terminal: each screen is in the place of the last" test \
-	"$(grep -c "$(printf '\033\\[H\033\\[J')" "$dir/out")" = 2
+	"$(grep -c "$(printf '\033\\[H\033\\[J')" "$dir/out")" -ge 2
 
 su user -c 'bus1-trace latency' >"$dir/out" 2>&1
 is "without privileges: status 1" $? 1

@@ -142,7 +142,7 @@ static void print_suspect(const struct handle_groups *g, size_t i)
 		printf("       %" PRIu64 " not used for long; the last use of any was %s ago\n",
 		       s->idle, ago(buf, s->used, g->time));
 	if (s->dead) {
-		printf("       %" PRIu64 " of released nodes, and the notification is unread",
+		printf("       %" PRIu64 " of released nodes; the holder has not read NODE_RELEASE",
 		       s->dead);
 		if (oldest)
 			printf(" for %s",
@@ -168,8 +168,12 @@ void handles_text(const struct handle_groups *g, bool all)
 	       g->watched && stream_incomplete() ? "at least " : "",
 	       g->n_handles, g->n_handles == 1 ? "" : "s");
 	print_rows(g, all);
-	if (!g->n_suspects)
+	if (!g->n_suspects) {
+		printf("\nNo suspects%s.\n",
+		       g->watched ? "" :
+				    " (--older-than and --idle say from when on; -d SEC watches for growth)");
 		return;
+	}
 	printf("\nSuspects, the worst first:\n");
 	for (i = 0; i < g->n_suspects && (all || i < SUSPECTS_MAX); i++)
 		print_suspect(g, i);

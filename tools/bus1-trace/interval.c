@@ -73,9 +73,9 @@ void interval_title(const struct interval *i)
 {
 	const char *term = getenv("TERM");
 
-	/* what was recorded is not waited for: it is to be read, not watched */
-	if (!options.input && isatty(STDOUT_FILENO) && term &&
-	    strcmp(term, "dumb"))
+	/* a few are to be read and compared; without end, the newest is watched */
+	if (!options.input && !options.count && !options.seconds &&
+	    isatty(STDOUT_FILENO) && term && strcmp(term, "dumb"))
 		printf("\033[H\033[J");
 	else if (i->number > 1)
 		putchar('\n');

@@ -62,6 +62,9 @@ static int by_time(const void *a, const void *b)
 	uint64_t p = times_quantile(&x->times, 0.99);
 	uint64_t q = times_quantile(&y->times, 0.99);
 
+	/* what took since before the start took longest */
+	if (by != BY_ALL && !x->times.unknown != !y->times.unknown)
+		return x->times.unknown ? -1 : 1;
 	if (by != BY_ALL && p != q)
 		return p < q ? 1 : -1;
 	if (x->time != y->time)

@@ -367,7 +367,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp_option own[] = {
 	{ "objects", 'o', NULL, 0, "also the nodes and handles of each peer", 0 },
-	{ "queue", QUEUE, NULL, 0, "also what waits in its queue, from whom, and for how long", 0 },
+	{ "queue", QUEUE, NULL, 0, "also what waits in its queue, from whom, and, if it was watched when it was sent, for how long", 0 },
 	{ "at", AT, "SEC", 0, "of a recording: so many seconds after its start, instead of at its end", 2 },
 	{ 0 },
 };

@@ -49,6 +49,7 @@ static const char *const sort_names[SORT_MAX] = {
 };
 
 static enum sort sort;
+static uint64_t watched; /* ns, until the end of the interval */
 
 static uint64_t sort_value(const struct row *row)
 {
@@ -64,7 +65,8 @@ static uint64_t sort_value(const struct row *row)
 	case SORT_QUEUED:
 		return row->queued;
 	case SORT_AGE:
-		return row->age;
+		/* it was sent before anybody looked: nothing is older */
+		return row->queued && !row->has_age ? UINT64_MAX : row->age;
 	case SORT_REFUSED:
 		return s->refused;
 	case SORT_FAILED:
@@ -219,7 +221,7 @@ static void print_row(const struct row *r, double seconds)
 {
 	const struct bus1_peer_sum *s = &r->sum;
 	const struct peer *peer = peers_find(r->id);
-	char buf[AMOUNT_SIZE], time[TIME_SIZE];
+	char buf[AMOUNT_SIZE], time[TIME_SIZE + 1];
 
 	print_peer(peer_name(r->id), r->id, NAME);
 	if (peer && peer->has_name)
@@ -230,8 +232,13 @@ static void print_row(const struct row *r, double seconds)
 	print_rate(s->received, seconds);
 	print_rate(s->sent_bytes + s->received_bytes, seconds);
 	format_amount(buf, r->queued);
-	format_time(time, r->age);
-	printf(" %6s %7s", r->has_queue ? buf : "-", r->has_age ? time : "-");
+	/* without a stamp it is at least as old as this run */
+	*time = '>';
+	if (r->queued && !r->has_age)
+		format_time(time + 1, watched);
+	else
+		format_time(time, r->age);
+	printf(" %6s %7s", r->has_queue ? buf : "-", r->queued ? time : "-");
 	print_rate(s->refused, seconds);
 	print_rate(s->failed, seconds);
 	putchar('\n');
@@ -242,8 +249,12 @@ static void text(const struct interval *interval)
 	double seconds = (interval->time - interval->start) / 1e9;
 	struct bus1_peer_sum all = { 0 };
 	char sent[AMOUNT_SIZE], bytes[AMOUNT_SIZE];
+	static uint64_t begin;
 	size_t i, max = n_rows;
 
+	if (interval->number == 1)
+		begin = interval->start;
+	watched = interval->time - begin;
 	for (i = 0; i < n_rows; i++) {
 		all.sent += rows[i].sum.sent;
 		all.sent_bytes += rows[i].sum.sent_bytes;
