@@ -92,13 +92,6 @@ static __always_inline int event(__u64 *arg, __u32 type,
 	return 0;
 }
 
-#define PROGRAM(section, function, type, ...)                          \
-	SEC(section)                                                   \
-	int function(__u64 *arg)                                       \
-	{                                                              \
-		return event(arg, type,                                \
-			     (struct bus1_roles){ __VA_ARGS__ });      \
-	}
 #define X(name, n, time, narrow, ...)                                  \
 	PROGRAM("tp_btf/" #name, name##_btf, EV_##name, n, time, __VA_ARGS__) \
 	PROGRAM("raw_tp/" #name, name##_raw, EV_##name, n, time, __VA_ARGS__)

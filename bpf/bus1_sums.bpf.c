@@ -154,14 +154,6 @@ static __always_inline int event(__u64 *arg, __u32 type,
 	return 0;
 }
 
-#define PROGRAM(section, function, type, ...)                          \
-	SEC(section)                                                   \
-	int function(__u64 *arg)                                       \
-	{                                                              \
-		return event(arg, type,                                \
-			     (struct bus1_roles){ __VA_ARGS__ });      \
-	}
-
 /* narrow: whoever reads such an argument casts it */
 #define X(name, n, time, narrow, ...)                                  \
 	PROGRAM("tp_btf/" #name, name##_btf, EV_##name, n, time, __VA_ARGS__) \

@@ -63,4 +63,13 @@ learn_event(const __u64 *arg, __u32 type, const struct bus1_roles *roles)
 	count->map_full++;
 }
 
+/* Calls event() of whoever includes this, with the roles that follow @type. */
+#define PROGRAM(section, function, type, ...)                          \
+	SEC(section)                                                   \
+	int function(__u64 *arg)                                       \
+	{                                                              \
+		return event(arg, type,                                \
+			     (struct bus1_roles){ __VA_ARGS__ });      \
+	}
+
 #endif /* _BUS1_TURN_BPF_H */

@@ -171,7 +171,7 @@ void handles_text(const struct handle_groups *g, bool all)
 	if (!g->n_suspects) {
 		printf("\nNo suspects%s.\n",
 		       g->watched ? "" :
-				    " (--older-than and --idle say from when on; -d SEC watches for growth)");
+				    " (see --older-than and --idle; -d SEC watches for growth)");
 		return;
 	}
 	printf("\nSuspects, the worst first:\n");
