@@ -95,6 +95,11 @@ build/kmod/%/bus1.ko: build/kernel/%/release scripts/module \
 		$(wildcard kmod/* include/uapi/linux/* tests/kapi/*)
 	@scripts/module $*
 
+# For the tests of the tests: a module that can deliver in the wrong order
+build/kmod/defects/bus1.ko: build/kernel/6.1/release scripts/module \
+		$(wildcard kmod/* include/uapi/linux/* tests/kapi/*)
+	@scripts/module defects
+
 build/obj/lib/%.o: ALL_CFLAGS += -fPIC
 build/obj/%.o: %.c | deps
 	@mkdir -p $(@D)

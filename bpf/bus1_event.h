@@ -28,21 +28,17 @@
 	X(handle_release, 6, 5, 0x010, 0, 0, 2, 3)  \
 	X(handle_free, 5, 4, 0x000, 0, 0, 2, 3)     \
 	X(tx_begin, 7, 6, 0x03c, 0, 0, NO, NO)      \
-	X(tx_commit, 8, 7, 0x03c, 0, 0, NO, NO)     \
+	X(tx_commit, 9, 7, 0x03c, 0, 0, NO, NO)     \
 	X(msg_send, 9, 7, 0x044, 0, 3, 3, 4)        \
-	X(msg_recv, 10, 9, 0x090, 2, 0, 0, 5)       \
-	X(msg_discard, 9, 8, 0x0c8, 1, 0, 0, 4)     \
+	X(msg_recv, 11, 9, 0x090, 2, 0, 0, 5)       \
+	X(msg_discard, 10, 8, 0x0c8, 1, 0, 0, 4)     \
 	X(notify_send, 8, 7, 0x004, 0, 3, 5, 6)     \
-	X(notify_recv, 10, 9, 0x010, 2, 0, 6, 7)    \
-	X(notify_drop, 9, 8, 0x088, 1, 0, 5, 6)     \
+	X(notify_recv, 11, 9, 0x010, 2, 0, 6, 7)    \
+	X(notify_drop, 10, 8, 0x088, 1, 0, 5, 6)     \
 	X(acct_charge, 11, 10, 0x00b, 2, 2, NO, NO) \
 	X(acct_discharge, 11, 10, 0x00b, 2, 2, NO, NO) \
 	X(acct_reject, 12, 11, 0x30b, 2, 2, NO, NO) \
 	X(op_fail, 11, 5, 0x1ce, 0, 0, NO, NO)
-
-/* The arguments that these have of a module of an older schema */
-#define BUS1_OP_FAIL_1_0 6
-#define BUS1_MSG_SEND_1_1 8
 
 enum bus1_event_type {
 #define X(name, ...) EV_##name,
@@ -53,6 +49,23 @@ enum bus1_event_type {
 	EV_STACK = EV_MAX,
 	EV_PAYLOAD,
 };
+
+/*
+ * Of the @n arguments of an event, those that a module of schema 1.@minor gives.
+ * The others are at the end.
+ */
+static inline __u32 bus1_event_args(__u32 type, __u32 n, __u32 minor)
+{
+	if (type == EV_op_fail && minor < 1)
+		return 6;
+	if (type == EV_msg_send && minor < 2)
+		return 8;
+	if ((type == EV_tx_commit || type == EV_msg_recv ||
+	     type == EV_msg_discard || type == EV_notify_recv ||
+	     type == EV_notify_drop) && minor < 3)
+		return n - 1;
+	return n;
+}
 
 #define BUS1_EVENT_BIT(type) (1u << (type))
 #define BUS1_EVENT_ARGS 12

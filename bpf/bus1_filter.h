@@ -118,7 +118,7 @@ static __always_inline bool filter_account(const volatile struct bus1_filter *f,
 	if (type == EV_acct_charge || type == EV_acct_discharge ||
 	    type == EV_acct_reject)
 		return (__u32)arg[0] == f->uid || (__u32)arg[1] == f->uid;
-	if (type == EV_op_fail && n > BUS1_OP_FAIL_1_0)
+	if (type == EV_op_fail && n > 6)
 		return (__u32)arg[3] == BUS1_CHECK_QUOTA &&
 		       (__u32)arg[6] == f->uid;
 	return false;

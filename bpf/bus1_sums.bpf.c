@@ -21,6 +21,8 @@ const volatile __u32 want;
 const volatile bool want_peer, want_node; /* times by these */
 /* BUS1_EVENT_BIT(): others only tell the filter, or the tool, who is who. */
 const volatile __u32 counted;
+/* The module's trace schema is 1.minor. */
+const volatile __u32 minor;
 
 /* Memory is taken entry by entry: each has as many values as there are CPUs. */
 #define SUMS(name, key, value) \
@@ -137,11 +139,12 @@ static __always_inline bool add(__u32 type, const __u64 *arg)
 }
 
 static __always_inline int event(__u64 *arg, __u32 type,
-				 const struct bus1_roles roles)
+				 struct bus1_roles roles)
 {
 	enum bus1_verdict verdict = FILTER_NO;
 	struct bus1_count *count;
 
+	roles.n = bus1_event_args(type, roles.n, minor);
 	if (type == EV_peer_new || type == EV_peer_name)
 		name(type, arg);
 	if (!(counted & BUS1_EVENT_BIT(type))) {
@@ -160,13 +163,3 @@ static __always_inline int event(__u64 *arg, __u32 type,
 	PROGRAM("raw_tp/" #name, name##_raw, EV_##name, n, time, __VA_ARGS__)
 BUS1_EVENTS(X)
 #undef X
-
-/* Instead of these where the module is of schema 1.0, or 1.1 */
-PROGRAM("tp_btf/op_fail", op_fail_btf_1_0, EV_op_fail, BUS1_OP_FAIL_1_0, 5, 0,
-	0, NO, NO)
-PROGRAM("raw_tp/op_fail", op_fail_raw_1_0, EV_op_fail, BUS1_OP_FAIL_1_0, 5, 0,
-	0, NO, NO)
-PROGRAM("tp_btf/msg_send", msg_send_btf_1_1, EV_msg_send, BUS1_MSG_SEND_1_1, 7,
-	0, 3, 3, 4)
-PROGRAM("raw_tp/msg_send", msg_send_raw_1_1, EV_msg_send, BUS1_MSG_SEND_1_1, 7,
-	0, 3, 3, 4)

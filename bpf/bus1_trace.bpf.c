@@ -20,6 +20,8 @@ char LICENSE[] SEC("license") = "GPL";
 const volatile bool want_cgroup;
 const volatile bool want_stack;
 const volatile __u32 want_payload; /* bytes */
+/* The module's trace schema is 1.minor. */
+const volatile __u32 minor;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -52,6 +54,7 @@ static __always_inline int event(__u64 *arg, __u32 type, __u32 narrow,
 	__u64 id;
 	__u32 i;
 
+	roles.n = bus1_event_args(type, roles.n, minor);
 	count = count_event(arg, type, &roles, true, &verdict);
 	if (!count)
 		return 0;
@@ -101,16 +104,6 @@ static __always_inline int event(__u64 *arg, __u32 type, __u32 narrow,
 BUS1_EVENTS(X)
 #undef X
 
-/* Instead of these where the module is of schema 1.0, or 1.1 */
-PROGRAM("tp_btf/op_fail", op_fail_btf_1_0, EV_op_fail, 0x00e,
-	BUS1_OP_FAIL_1_0, 5, 0, 0, NO, NO)
-PROGRAM("raw_tp/op_fail", op_fail_raw_1_0, EV_op_fail, 0x00e,
-	BUS1_OP_FAIL_1_0, 5, 0, 0, NO, NO)
-PROGRAM("tp_btf/msg_send", msg_send_btf_1_1, EV_msg_send, 0x044,
-	BUS1_MSG_SEND_1_1, 7, 0, 3, 3, 4)
-PROGRAM("raw_tp/msg_send", msg_send_raw_1_1, EV_msg_send, 0x044,
-	BUS1_MSG_SEND_1_1, 7, 0, 3, 3, 4)
-
 /*
  * Only so that the module takes the time when a transaction begins, where a
  * verb does not need the event itself: tx_commit says all of it again.
@@ -156,8 +149,8 @@ SEC("fentry/bus1_trace_send")
 int payload(__u64 *ctx)
 {
 	struct bus1_item___module *item = (void *)ctx[0];
-	const struct bus1_roles roles = { BUS1_MSG_SEND_1_1, 7, 0, 3, 3, 4 };
-	__u64 arg[BUS1_MSG_SEND_1_1] = {};
+	const struct bus1_roles roles = { 5, NO, 0, 3, 3, 4 };
+	__u64 arg[5] = {};
 	struct bus1_payload___module *data;
 	struct bus1_msg___module *message;
 	struct bus1_bytes *b;

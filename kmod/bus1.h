@@ -62,7 +62,7 @@ static inline int bus1_refuse(struct bus1_fault *fault, int err, u32 check,
 /**
  * struct bus1_tx - a transaction while it is put together
  * @peer:            the peer that acts
- * @seq:             its number there, 0 until it is drawn
+ * @number:          its number there, 0 until it is drawn
  * @kind:            BUS1_TX_*
  * @n_messages:      messages in @items
  * @n_notifications: notifications in @items
@@ -72,7 +72,7 @@ static inline int bus1_refuse(struct bus1_fault *fault, int err, u32 check,
  */
 struct bus1_tx {
 	struct bus1_peer *peer;
-	u64 seq;
+	u64 number;
 	u32 kind;
 	u32 n_messages;
 	u32 n_notifications;

@@ -40,7 +40,7 @@
  *                 table and queue, and gives all of it up when it is closed; so
  *                 there is no cycle once the descriptors are gone.
  *   item->leads   the memory of a node, handle or message, for those who wait for
- *                 its @published: other peers, whose heads pay for as much.
+ *                 its @seq: other peers, whose heads pay for as much.
  */
 #include <linux/atomic.h>
 #include <linux/bug.h>
@@ -123,16 +123,23 @@ struct bus1_trace {
 	u64 held[BUS1_N_RESOURCES];
 };
 
+/*
+ * A multicast is a transaction with two or more receivers. Instead of its
+ * number: it is being drawn, by a sender who cannot be preempted.
+ */
+#define BUS1_SEQ_DRAWING 1
+
 /**
  * struct bus1_item - an entry of a queue
  * @link:      in the incoming list of @peer, if it heads its group
+ * @pos:       of a head among the frozen, in the order of the links; 0 until it
+ *             is given out. Under peer->lock
  * @entry:     in bus1_tx.items while collected; then in the queue's leftovers
  *             or ready list, under peer->lock
  * @next:      next item of the transaction. Set before the link, then constant
- * @lead:      the item whose @published speaks for the transaction, or NULL:
- *             the link itself published it. The head of each group refers to
- *             it, but for the lead itself. Set before the link, then under
- *             peer->lock
+ * @lead:      of a multicast: the item whose @seq speaks for it; or NULL: the
+ *             link itself publishes. The head of each group refers to it, but
+ *             for the lead itself. Set before the link, then under peer->lock
  * @peer:      the receiver. Constant
  * @tx_peer:   the transaction. Set before the link, then constant
  * @tx:        its number
@@ -142,13 +149,19 @@ struct bus1_trace {
  * @stamp:     time of its tx_begin in ns, or 0 if nobody wanted to know
  * @type:      BUS1_MESSAGE_TYPE_*. Constant
  * @last:      @next goes to another peer, or there is none. As @next
- * @published: of a lead: set once, with release semantics, read with acquire
+ * @seq:       of a lead: 0, BUS1_SEQ_DRAWING, then for ever the number of the
+ *             multicast; that is its publication, a release that is read with
+ *             acquire. Of others: the same number once the receiver has judged
+ *             them, under peer->lock
  * @refused:   the receiver was closed. Belongs to the sender
  * @ready:     it is in the ready list. Under peer->lock
  * @marked:    a RELEASE in progress names it. Under peer->lock
  */
 struct bus1_item {
-	struct llist_node link;
+	union {
+		struct llist_node link;
+		u64 pos;
+	};
 	struct list_head entry;
 	struct bus1_item *next;
 	struct bus1_item *lead;
@@ -156,10 +169,10 @@ struct bus1_item {
 	u64 tx_peer;
 	u64 tx;
 	u64 stamp;
+	atomic64_t seq;
 	refcount_t leads;
 	u8 type;
 	bool last;
-	bool published;
 	bool refused;
 	bool ready;
 	bool marked;
@@ -306,7 +319,8 @@ static_assert((u16)(BUS1_MAX_TRANSFERS - 1) == BUS1_MAX_TRANSFERS - 1);
  * @lock:     see above
  * @incoming: linked items, newest first; BUS1_SEALED once closed
  * @data:     what @lock guards
- * @data.leftovers: heads of groups, frozen, not published. In link order
+ * @data.leftovers: heads of groups, frozen, not delivered. In link order
+ * @data.pos:       the last position given to one of them
  * @data.ready:     single items, receivable. In the order of delivery
  * @data.n_ready:   entries in @data.ready
  * @data.n_bytes:   payload bytes in @data.ready
@@ -335,6 +349,7 @@ struct bus1_peer {
 	struct llist_head incoming ____cacheline_aligned_in_smp;
 	struct {
 		struct list_head leftovers;
+		u64 pos;
 		struct list_head ready;
 		u64 n_ready;
 		u64 n_bytes;
@@ -445,6 +460,7 @@ void bus1_queue_unready(struct bus1_item *item);
 void bus1_queue_seal(struct bus1_peer *peer, struct bus1_tx *tx);
 
 /* tx.c */
+extern atomic64_t bus1_seq;
 void bus1_tx_init(struct bus1_tx *tx, struct bus1_peer *peer, u32 kind);
 u64 bus1_tx_draw(struct bus1_tx *tx);
 void bus1_tx_add(struct bus1_tx *tx, struct bus1_item *item);

@@ -3,6 +3,7 @@
 #include <linux/module.h>
 #include <linux/sizes.h>
 
+#include "defect.h"
 #include "internal.h"
 
 /* Copied when a user is seen first; see acct.c. */
@@ -13,6 +14,12 @@ MODULE_PARM_DESC(max_objects, "Objects that a user seen from now on may have pin
 unsigned long long bus1_max_bytes = SZ_1G;
 module_param_named(max_bytes, bus1_max_bytes, ullong, 0644);
 MODULE_PARM_DESC(max_bytes, "Payload bytes that a user seen from now on may have pinned (default 1073741824)");
+
+#ifdef CONFIG_BUS1_DEFECTS
+unsigned int bus1_defect_nr;
+module_param_named(defect, bus1_defect_nr, uint, 0644);
+MODULE_PARM_DESC(defect, "For tests: how to break the order of delivery, 1 to 6 (default 0, not at all)");
+#endif
 
 static int __init bus1_init(void)
 {

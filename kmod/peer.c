@@ -341,7 +341,7 @@ int bus1_peer_release(struct bus1_peer *peer, u64 *ids, size_t n,
 	bus1_queue_refresh(peer);
 	for (i = 0; i < n; i++) {
 		item = bus1_peer_id_item(ids[i]);
-		bus1_peer_trace_release(item, tx.seq, BUS1_WHY_RELEASED);
+		bus1_peer_trace_release(item, tx.number, BUS1_WHY_RELEASED);
 		bus1_peer_unqueue(item);
 		if (bus1_item_is_node(item)) {
 			bus1_peer_discard(bus1_item_node(item), &tx);
@@ -386,7 +386,7 @@ void bus1_peer_close(struct bus1_peer *peer)
 			bus1_node_kill(bus1_item_node(item));
 		else
 			WRITE_ONCE(bus1_item_handle(item)->released, true);
-		bus1_peer_trace_release(item, tx.seq, BUS1_WHY_CLOSED);
+		bus1_peer_trace_release(item, tx.number, BUS1_WHY_CLOSED);
 		cond_resched();
 	}
 	bus1_queue_seal(peer, &tx);

@@ -4,7 +4,7 @@
  *
  * A transaction has one group of items for each peer it addresses. Its sender
  * links every group (bus1_queue_link()) and then publishes the transaction
- * (bus1_tx_commit()); where there is but one group, the link is the
+ * (bus1_tx_publish()); where there is but one group, the link is the
  * publication. The receiver freezes what is linked, and only then judges what
  * is published (bus1_queue_refresh()).
  *
@@ -19,8 +19,29 @@
  * after X was found unpublished. Items in the ready list were judged together
  * with all that was frozen then, so they may be delivered without another look.
  *
- * Not promised: an order between transactions that know nothing of each other.
+ * Multicasts, transactions with two or more receivers, are also delivered in one
+ * order everywhere: that of their numbers. The number is drawn after all links,
+ * and is what publishes. So whatever has a number up to C, the counter as it was
+ * before the freeze, is among the frozen; a head that is found drawing is waited
+ * for. Among the frozen a multicast takes as its position the newest link of all
+ * multicasts up to its own number: it moves back, behind those that were linked
+ * after it but have smaller numbers. That does not break causality: what moves it
+ * was linked before it drew its own number, so whoever knew of it linked later.
+ * From the first multicast above C on, all is kept for another freeze: one with
+ * a smaller number could have been linked meanwhile, and what follows it may
+ * follow from it. To keep the multicast alone is not enough.
+ *
+ * Nothing that was linked before a call began is still kept when it returns: a
+ * RECV that finds nothing, or a RELEASE that looks for messages, tells the
+ * truth. Each further round costs a multicast that was linked by then and
+ * published meanwhile, of which there are only so many.
+ *
+ * Unicasts neither write nor read what all share. Not promised: an order between
+ * transactions that know nothing of each other, unless both are multicasts.
  */
+#include <linux/list_sort.h>
+
+#include "defect.h"
 #include "internal.h"
 #include "trace.h"
 
@@ -67,6 +88,7 @@ static void bus1_queue_append(struct bus1_peer *peer, struct llist_node *link)
 	while (link) {
 		item = llist_entry(link, struct bus1_item, link);
 		link = link->next;
+		item->pos = 0;
 		list_add(&item->entry, behind);
 		cond_resched();
 	}
@@ -128,7 +150,8 @@ static void bus1_queue_judge(struct bus1_item *item)
 		struct bus1_item *node;
 
 		node = bus1_peer_find(peer, message->node_id);
-		if (!node) {
+		if (!node ||
+		    (bus1_defect(BUS1_DEFECT_HOLD) && node->ready)) {
 			bus1_msg_put(message);
 			return;
 		}
@@ -143,14 +166,166 @@ static void bus1_queue_judge(struct bus1_item *item)
 	bus1_queue_ready(item, peer->data.ready.prev);
 }
 
+/* A published group, its head off the leftovers, goes to the ready list. */
+static void bus1_queue_deliver(struct bus1_item *head)
+{
+	struct bus1_item *lead = head->lead, *item, *next;
+	u64 seq = lead ? atomic64_read(&lead->seq) : 0;
+	bool last = false;
+
+	head->lead = NULL;
+	for (item = head; !last; item = next) {
+		next = item->next;
+		last = item->last;
+		/* The lead's own is for all its receivers, and the same. */
+		if (lead && lead != item)
+			atomic64_set(&item->seq, seq);
+		bus1_queue_judge(item);
+		cond_resched();
+	}
+	if (lead && lead != head)
+		bus1_item_free(lead);
+}
+
+/*
+ * The number of a multicast, or 0 if it is not published. Pairs with the release
+ * in bus1_tx_publish(); litmus: mcast-acqrel. That the freeze comes first is
+ * litmus: side-channel-mb. Who draws is not preempted: the wait is short. Whoever
+ * drew before the counter was read is seen at least drawing; litmus: draw.
+ */
+static u64 bus1_queue_seq(const struct bus1_item *lead)
+{
+	u64 seq;
+
+	while ((seq = atomic64_read_acquire(&lead->seq)) == BUS1_SEQ_DRAWING) {
+		if (bus1_defect(BUS1_DEFECT_DRAW))
+			return 0;
+		cpu_relax();
+	}
+	return seq;
+}
+
+static int bus1_queue_cmp_seq(void *priv, const struct list_head *a,
+			      const struct list_head *b)
+{
+	const struct bus1_item *x = list_entry(a, struct bus1_item, entry);
+	const struct bus1_item *y = list_entry(b, struct bus1_item, entry);
+
+	cond_resched();
+	return atomic64_read(&x->lead->seq) > atomic64_read(&y->lead->seq);
+}
+
+static int bus1_queue_cmp_pos(void *priv, const struct list_head *a,
+			      const struct list_head *b)
+{
+	const struct bus1_item *x = list_entry(a, struct bus1_item, entry);
+	const struct bus1_item *y = list_entry(b, struct bus1_item, entry);
+
+	cond_resched();
+	return x->pos > y->pos;
+}
+
+/*
+ * Deliver the unicasts that come before @pos, and behind @at: the last of the
+ * leftovers that was passed, which is returned anew.
+ */
+static struct list_head *bus1_queue_upto(struct bus1_peer *peer,
+					 struct list_head *at, u64 pos)
+{
+	struct bus1_item *head;
+
+	while (!list_is_last(at, &peer->data.leftovers)) {
+		head = list_entry(at->next, struct bus1_item, entry);
+		if (head->pos >= pos)
+			break;
+		if (head->lead) {
+			at = &head->entry;
+		} else {
+			list_del(&head->entry);
+			bus1_queue_deliver(head);
+		}
+		cond_resched();
+	}
+	return at;
+}
+
+/*
+ * Judge what is frozen. @bound is C, or 0 if it was not read. Returns 0, or the
+ * position of the first head that is published and kept.
+ */
+static u64 bus1_queue_round(struct bus1_peer *peer, u64 bound)
+{
+	struct bus1_item *head, *tmp;
+	struct list_head *at = &peer->data.leftovers;
+	LIST_HEAD(multicasts);
+	u64 pos = 0;
+
+	list_for_each_entry_safe(head, tmp, &peer->data.leftovers, entry) {
+		cond_resched();
+		if (!head->pos)
+			head->pos = ++peer->data.pos;
+		if (head->lead) {
+			if (!bus1_queue_seq(head->lead))
+				continue;
+			if (!bound)
+				return head->pos;
+			list_move_tail(&head->entry, &multicasts);
+		} else if (list_empty(&multicasts)) {
+			list_del(&head->entry);
+			bus1_queue_deliver(head);
+		}
+	}
+	if (list_empty(&multicasts))
+		return 0;
+
+	/* Published is for ever: what was read above is read again. */
+	list_sort(NULL, &multicasts, bus1_queue_cmp_seq);
+	list_for_each_entry_safe(head, tmp, &multicasts, entry) {
+		pos = max(pos, head->pos);
+		at = bus1_queue_upto(peer, at, pos);
+		if (atomic64_read(&head->lead->seq) > bound)
+			break;
+		list_del(&head->entry);
+		bus1_queue_deliver(head);
+	}
+	if (list_empty(&multicasts) || bus1_defect(BUS1_DEFECT_KEEP))
+		bus1_queue_upto(peer, at, U64_MAX);
+	if (list_empty(&multicasts))
+		return 0;
+
+	list_splice(&multicasts, &peer->data.leftovers);
+	list_sort(NULL, &peer->data.leftovers, bus1_queue_cmp_pos);
+	list_for_each_entry(head, &peer->data.leftovers, entry) {
+		cond_resched();
+		if (!head->lead || atomic64_read(&head->lead->seq))
+			return head->pos;
+	}
+	return 0;
+}
+
+/* Only as a defect: judge what was left over before the freeze. */
+static void bus1_queue_blind(struct bus1_peer *peer, struct list_head *blind)
+{
+	struct bus1_item *head, *tmp;
+
+	list_for_each_entry_safe(head, tmp, &peer->data.leftovers, entry)
+		if (head->lead && !bus1_queue_seq(head->lead))
+			list_move_tail(&head->entry, blind);
+	if (!list_empty(blind))
+		bus1_defect_delay();
+}
+
 /**
  * bus1_queue_refresh() - freeze, then judge
  * @peer: the receiver; its lock is held
+ *
+ * All that was published when this was called is in the ready list thereafter.
  */
 void bus1_queue_refresh(struct bus1_peer *peer)
 {
-	struct bus1_item *head, *tmp, *lead, *item, *next;
-	bool last;
+	u64 bound = bus1_defect(BUS1_DEFECT_BOUND) ? U64_MAX : 0;
+	u64 old = 0, kept;
+	LIST_HEAD(blind);
 
 	lockdep_assert_held(&peer->lock);
 
@@ -158,27 +333,27 @@ void bus1_queue_refresh(struct bus1_peer *peer)
 	if (READ_ONCE(peer->incoming.first) == BUS1_SEALED)
 		return;
 
-	/* The freeze: an xchg. Pairs with the cmpxchg in bus1_queue_link(). */
-	bus1_queue_append(peer, llist_del_all(&peer->incoming));
-	list_for_each_entry_safe(head, tmp, &peer->data.leftovers, entry) {
-		lead = head->lead;
+	for (;;) {
+		if (bus1_defect(BUS1_DEFECT_JUDGE))
+			bus1_queue_blind(peer, &blind);
 		/*
-		 * Pairs with the release in bus1_tx_commit(); litmus:
-		 * mcast-acqrel. That the freeze comes first is litmus:
-		 * side-channel-mb.
+		 * The freeze: an xchg. Pairs with the cmpxchg in
+		 * bus1_queue_link().
 		 */
-		if (lead && !smp_load_acquire(&lead->published))
-			continue;
-		list_del(&head->entry);
-		head->lead = NULL;
-		for (item = head, last = false; !last; item = next) {
-			next = item->next;
-			last = item->last;
-			bus1_queue_judge(item);
-			cond_resched();
-		}
-		if (lead && lead != head)
-			bus1_item_free(lead);
+		bus1_queue_append(peer, llist_del_all(&peer->incoming));
+		if (bus1_defect(BUS1_DEFECT_BOUND))
+			bus1_defect_delay();
+		kept = bus1_queue_round(peer, bound);
+		list_splice_init(&blind, &peer->data.leftovers);
+		if (bound && !old)
+			old = peer->data.pos;
+		if (!kept || (old && kept > old))
+			return;
+		/*
+		 * Before the next freeze, which orders it: what has a number up
+		 * to this one is linked. Litmus: bound.
+		 */
+		bound = atomic64_read(&bus1_seq);
 	}
 }
 

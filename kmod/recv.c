@@ -134,6 +134,8 @@ static void bus1_recv_install(struct bus1_recv_op *op,
 			handle->item.tx_peer = message->item.tx_peer;
 			handle->item.tx = message->item.tx;
 			handle->item.stamp = message->item.stamp;
+			atomic64_set(&handle->item.seq,
+				     atomic64_read(&message->item.seq));
 			if (trace_notify_send_enabled())
 				bus1_trace_send(&handle->item);
 			bus1_queue_ready(&handle->item, behind);

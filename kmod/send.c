@@ -5,6 +5,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
+#include "defect.h"
 #include "internal.h"
 #include "trace.h"
 
@@ -233,11 +234,33 @@ static void bus1_send_trace_none(struct bus1_send_op *op)
 		}
 		node = op->dests[i].handle->node;
 		trace_msg_discard(node->item.peer->id, op->peer->id,
-				  op->tx.seq, i, node->id, op->n_bytes,
+				  op->tx.number, i, node->id, op->n_bytes,
 				  op->sources.n, op->dests[i].error ?
 				  BUS1_WHY_QUOTA : BUS1_WHY_RELEASED,
-				  ktime_get_ns());
+				  ktime_get_ns(), 0);
 	}
+}
+
+/*
+ * Only as a defect: while the messages are linked and published, the handles are
+ * not held, but for their memory.
+ */
+static void bus1_send_commit_loose(struct bus1_send_op *op)
+{
+	struct bus1_tx tx;
+	size_t i;
+
+	bus1_tx_init(&tx, op->peer, BUS1_TX_DROP);
+	for (i = 0; i < op->n_dests; i++) {
+		bus1_handle_get(op->dests[i].handle);
+		bus1_handle_unhold(op->dests[i].handle, &tx);
+	}
+	bus1_tx_commit(&tx);
+	bus1_defect_delay();
+	bus1_tx_commit(&op->tx);
+	for (i = 0; i < op->n_dests; i++)
+		bus1_handle_put(op->dests[i].handle);
+	op->n_dests = 0;
 }
 
 /**
@@ -255,7 +278,10 @@ void bus1_send_commit(struct bus1_send_op *op)
 	if (trace_msg_discard_enabled() && op->tx.n_messages < op->n_dests)
 		bus1_send_trace_none(op);
 
-	bus1_tx_commit(&op->tx);
+	if (bus1_defect(BUS1_DEFECT_HOLD))
+		bus1_send_commit_loose(op);
+	else
+		bus1_tx_commit(&op->tx);
 	bus1_send_unhold(op, ktime_get_coarse_ns());
 	bus1_sources_finish(&op->sources, &op->tx);
 	bus1_tx_commit(&op->tx);

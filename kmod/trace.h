@@ -303,13 +303,15 @@ TRACE_EVENT(tx_begin,
 
 /*
  * Transaction @tx of @peer is published. @begun: the time of its
- * tx_begin, 0 if that was not enabled.
+ * tx_begin, 0 if that was not enabled. @seq: of a multicast, a transaction with
+ * two or more receivers, its number in the one order in which all peers receive
+ * multicasts; else 0.
  */
 TRACE_EVENT(tx_commit,
 	    TP_PROTO(u64 peer, u64 tx, u32 kind, u32 receivers, u32 messages,
-		     u32 notifications, u64 begun, u64 time),
+		     u32 notifications, u64 begun, u64 time, u64 seq),
 	    TP_ARGS(peer, tx, kind, receivers, messages, notifications, begun,
-		    time),
+		    time, seq),
 	    TP_STRUCT__entry(__field(u64, peer)
 			     __field(u64, tx)
 			     __field(u32, kind)
@@ -317,7 +319,8 @@ TRACE_EVENT(tx_commit,
 			     __field(u32, messages)
 			     __field(u32, notifications)
 			     __field(u64, begun)
-			     __field(u64, time)),
+			     __field(u64, time)
+			     __field(u64, seq)),
 	    TP_fast_assign(__entry->peer = peer;
 			   __entry->tx = tx;
 			   __entry->kind = kind;
@@ -325,11 +328,13 @@ TRACE_EVENT(tx_commit,
 			   __entry->messages = messages;
 			   __entry->notifications = notifications;
 			   __entry->begun = begun;
-			   __entry->time = time;),
-	    TP_printk("peer=%llu tx=%llu kind=%s receivers=%u messages=%u notifications=%u begun=%llu time=%llu",
+			   __entry->time = time;
+			   __entry->seq = seq;),
+	    TP_printk("peer=%llu tx=%llu kind=%s receivers=%u messages=%u notifications=%u begun=%llu time=%llu seq=%llu",
 		      __entry->peer, __entry->tx, bus1_show_tx(__entry->kind),
 		      __entry->receivers, __entry->messages,
-		      __entry->notifications, __entry->begun, __entry->time)
+		      __entry->notifications, __entry->begun, __entry->time,
+		      __entry->seq)
 );
 
 /*
@@ -368,13 +373,15 @@ TRACE_EVENT(msg_send,
 
 /*
  * @receiver received message (@peer, @tx, @index). @recv: its receive
- * number there. @queued: ns since tx_begin, 0 if no time was taken then.
+ * number there. @queued: ns since tx_begin, 0 if no time was taken then. @seq as
+ * in tx_commit.
  */
 TRACE_EVENT(msg_recv,
 	    TP_PROTO(u64 receiver, u64 recv, u64 peer, u64 tx, u32 index,
-		     u64 node, u64 bytes, u32 handles, u64 queued, u64 time),
+		     u64 node, u64 bytes, u32 handles, u64 queued, u64 time,
+		     u64 seq),
 	    TP_ARGS(receiver, recv, peer, tx, index, node, bytes, handles,
-		    queued, time),
+		    queued, time, seq),
 	    TP_STRUCT__entry(__field(u64, receiver)
 			     __field(u64, recv)
 			     __field(u64, peer)
@@ -384,7 +391,8 @@ TRACE_EVENT(msg_recv,
 			     __field(u64, bytes)
 			     __field(u32, handles)
 			     __field(u64, queued)
-			     __field(u64, time)),
+			     __field(u64, time)
+			     __field(u64, seq)),
 	    TP_fast_assign(__entry->receiver = receiver;
 			   __entry->recv = recv;
 			   __entry->peer = peer;
@@ -394,19 +402,24 @@ TRACE_EVENT(msg_recv,
 			   __entry->bytes = bytes;
 			   __entry->handles = handles;
 			   __entry->queued = queued;
-			   __entry->time = time;),
-	    TP_printk("receiver=%llu recv=%llu peer=%llu tx=%llu index=%u node=%llu bytes=%llu handles=%u queued=%llu time=%llu",
+			   __entry->time = time;
+			   __entry->seq = seq;),
+	    TP_printk("receiver=%llu recv=%llu peer=%llu tx=%llu index=%u node=%llu bytes=%llu handles=%u queued=%llu time=%llu seq=%llu",
 		      __entry->receiver, __entry->recv, __entry->peer,
 		      __entry->tx, __entry->index, __entry->node,
 		      __entry->bytes, __entry->handles, __entry->queued,
-		      __entry->time)
+		      __entry->time, __entry->seq)
 );
 
-/* Message (@peer, @tx, @index) will not be received. */
+/*
+ * Message (@peer, @tx, @index) will not be received. @seq as in tx_commit, but 0
+ * also where @receiver has not judged it yet.
+ */
 TRACE_EVENT(msg_discard,
 	    TP_PROTO(u64 receiver, u64 peer, u64 tx, u32 index, u64 node,
-		     u64 bytes, u32 handles, u32 why, u64 time),
-	    TP_ARGS(receiver, peer, tx, index, node, bytes, handles, why, time),
+		     u64 bytes, u32 handles, u32 why, u64 time, u64 seq),
+	    TP_ARGS(receiver, peer, tx, index, node, bytes, handles, why, time,
+		    seq),
 	    TP_STRUCT__entry(__field(u64, receiver)
 			     __field(u64, peer)
 			     __field(u64, tx)
@@ -415,7 +428,8 @@ TRACE_EVENT(msg_discard,
 			     __field(u64, bytes)
 			     __field(u32, handles)
 			     __field(u32, why)
-			     __field(u64, time)),
+			     __field(u64, time)
+			     __field(u64, seq)),
 	    TP_fast_assign(__entry->receiver = receiver;
 			   __entry->peer = peer;
 			   __entry->tx = tx;
@@ -424,12 +438,13 @@ TRACE_EVENT(msg_discard,
 			   __entry->bytes = bytes;
 			   __entry->handles = handles;
 			   __entry->why = why;
-			   __entry->time = time;),
-	    TP_printk("receiver=%llu peer=%llu tx=%llu index=%u node=%llu bytes=%llu handles=%u why=%s time=%llu",
+			   __entry->time = time;
+			   __entry->seq = seq;),
+	    TP_printk("receiver=%llu peer=%llu tx=%llu index=%u node=%llu bytes=%llu handles=%u why=%s time=%llu seq=%llu",
 		      __entry->receiver, __entry->peer, __entry->tx,
 		      __entry->index, __entry->node, __entry->bytes,
 		      __entry->handles, bus1_show_why(__entry->why),
-		      __entry->time)
+		      __entry->time, __entry->seq)
 );
 
 /*
@@ -464,12 +479,13 @@ TRACE_EVENT(notify_send,
 		      __entry->time)
 );
 
-/* @receiver received a notification. @recv and @queued as in msg_recv. */
+/* @receiver received a notification. @recv, @queued and @seq as in msg_recv. */
 TRACE_EVENT(notify_recv,
 	    TP_PROTO(u64 receiver, u64 recv, u64 peer, u64 tx, u32 kind,
-		     u64 id, u64 node_peer, u64 node, u64 queued, u64 time),
+		     u64 id, u64 node_peer, u64 node, u64 queued, u64 time,
+		     u64 seq),
 	    TP_ARGS(receiver, recv, peer, tx, kind, id, node_peer, node,
-		    queued, time),
+		    queued, time, seq),
 	    TP_STRUCT__entry(__field(u64, receiver)
 			     __field(u64, recv)
 			     __field(u64, peer)
@@ -479,7 +495,8 @@ TRACE_EVENT(notify_recv,
 			     __field(u64, node_peer)
 			     __field(u64, node)
 			     __field(u64, queued)
-			     __field(u64, time)),
+			     __field(u64, time)
+			     __field(u64, seq)),
 	    TP_fast_assign(__entry->receiver = receiver;
 			   __entry->recv = recv;
 			   __entry->peer = peer;
@@ -489,22 +506,24 @@ TRACE_EVENT(notify_recv,
 			   __entry->node_peer = node_peer;
 			   __entry->node = node;
 			   __entry->queued = queued;
-			   __entry->time = time;),
-	    TP_printk("receiver=%llu recv=%llu peer=%llu tx=%llu kind=%s id=%llu node_peer=%llu node=%llu queued=%llu time=%llu",
+			   __entry->time = time;
+			   __entry->seq = seq;),
+	    TP_printk("receiver=%llu recv=%llu peer=%llu tx=%llu kind=%s id=%llu node_peer=%llu node=%llu queued=%llu time=%llu seq=%llu",
 		      __entry->receiver, __entry->recv, __entry->peer,
 		      __entry->tx, bus1_show_kind(__entry->kind), __entry->id,
 		      __entry->node_peer, __entry->node, __entry->queued,
-		      __entry->time)
+		      __entry->time, __entry->seq)
 );
 
 /*
  * A notification vanished: what it speaks of was released first, or
- * the receiver was closed.
+ * the receiver was closed. @seq as in msg_discard.
  */
 TRACE_EVENT(notify_drop,
 	    TP_PROTO(u64 receiver, u64 peer, u64 tx, u32 kind, u64 id,
-		     u64 node_peer, u64 node, u32 why, u64 time),
-	    TP_ARGS(receiver, peer, tx, kind, id, node_peer, node, why, time),
+		     u64 node_peer, u64 node, u32 why, u64 time, u64 seq),
+	    TP_ARGS(receiver, peer, tx, kind, id, node_peer, node, why, time,
+		    seq),
 	    TP_STRUCT__entry(__field(u64, receiver)
 			     __field(u64, peer)
 			     __field(u64, tx)
@@ -513,7 +532,8 @@ TRACE_EVENT(notify_drop,
 			     __field(u64, node_peer)
 			     __field(u64, node)
 			     __field(u32, why)
-			     __field(u64, time)),
+			     __field(u64, time)
+			     __field(u64, seq)),
 	    TP_fast_assign(__entry->receiver = receiver;
 			   __entry->peer = peer;
 			   __entry->tx = tx;
@@ -522,12 +542,14 @@ TRACE_EVENT(notify_drop,
 			   __entry->node_peer = node_peer;
 			   __entry->node = node;
 			   __entry->why = why;
-			   __entry->time = time;),
-	    TP_printk("receiver=%llu peer=%llu tx=%llu kind=%s id=%llu node_peer=%llu node=%llu why=%s time=%llu",
+			   __entry->time = time;
+			   __entry->seq = seq;),
+	    TP_printk("receiver=%llu peer=%llu tx=%llu kind=%s id=%llu node_peer=%llu node=%llu why=%s time=%llu seq=%llu",
 		      __entry->receiver, __entry->peer, __entry->tx,
 		      bus1_show_kind(__entry->kind), __entry->id,
 		      __entry->node_peer, __entry->node,
-		      bus1_show_why(__entry->why), __entry->time)
+		      bus1_show_why(__entry->why), __entry->time,
+		      __entry->seq)
 );
 
 DECLARE_EVENT_CLASS(bus1_acct,

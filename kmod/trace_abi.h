@@ -11,7 +11,7 @@
  * the version of the loaded module as "MAJOR.MINOR".
  */
 #define BUS1_TRACE_SCHEMA_MAJOR 1
-#define BUS1_TRACE_SCHEMA_MINOR 2
+#define BUS1_TRACE_SCHEMA_MINOR 3
 
 /* tx_begin.kind, tx_commit.kind: what made the transaction; RECV makes none */
 #define BUS1_TX_TRANSFER 0

@@ -320,7 +320,7 @@ void bus1_transfer_commit(struct bus1_transfer_op *op)
 	bus1_sources_install(&op->sources);
 	for (i = 0; i < op->sources.n; i++) {
 		handle = op->handles[i];
-		handle->from_tx = tx.seq;
+		handle->from_tx = tx.number;
 		if (!bus1_handle_install(handle, op->first_id + 2 * i)) {
 			bus1_handle_get(handle);
 			bus1_tx_add(&tx, &handle->item);

@@ -6,8 +6,13 @@
 #include <linux/slab.h>
 #include <linux/wait.h>
 
+#include "defect.h"
 #include "internal.h"
 #include "trace.h"
+
+/* The last number given to a multicast. One line of memory of its own. */
+atomic64_t bus1_seq ____cacheline_aligned_in_smp =
+	ATOMIC64_INIT(BUS1_SEQ_DRAWING);
 
 struct bus1_item *bus1_item_get(struct bus1_item *item)
 {
@@ -46,7 +51,7 @@ void bus1_item_free(struct bus1_item *item)
 void bus1_tx_init(struct bus1_tx *tx, struct bus1_peer *peer, u32 kind)
 {
 	tx->peer = peer;
-	tx->seq = 0;
+	tx->number = 0;
 	tx->kind = kind;
 	tx->n_messages = 0;
 	tx->n_notifications = 0;
@@ -56,9 +61,9 @@ void bus1_tx_init(struct bus1_tx *tx, struct bus1_peer *peer, u32 kind)
 /* The number of the transaction, drawn when it is first asked for. */
 u64 bus1_tx_draw(struct bus1_tx *tx)
 {
-	if (!tx->seq)
-		tx->seq = atomic64_inc_return(&tx->peer->tx_seq);
-	return tx->seq;
+	if (!tx->number)
+		tx->number = atomic64_inc_return(&tx->peer->tx_seq);
+	return tx->number;
 }
 
 /**
@@ -122,7 +127,7 @@ static struct bus1_item *bus1_tx_chain(struct bus1_tx *tx, u64 time,
 	list_for_each_entry(item, &tx->items, entry) {
 		bus1_item_get(item);
 		item->tx_peer = tx->peer->id;
-		item->tx = tx->seq;
+		item->tx = tx->number;
 		item->stamp = time;
 		item->next = NULL;
 		item->last = true;
@@ -139,6 +144,43 @@ static struct bus1_item *bus1_tx_chain(struct bus1_tx *tx, u64 time,
 	}
 	INIT_LIST_HEAD(&tx->items);
 	return head;
+}
+
+/*
+ * Publish a multicast, all of whose groups are linked: draw its number. Who waits
+ * for a head that is drawing waits for some instructions, as nothing else runs
+ * between the two stores.
+ */
+static u64 bus1_tx_publish(struct bus1_item *lead)
+{
+	u64 seq;
+
+	if (bus1_defect(BUS1_DEFECT_PUBLISH)) {
+		seq = atomic64_read(&lead->seq);
+		if (seq)
+			return seq;
+	}
+	preempt_disable();
+	atomic64_set(&lead->seq, BUS1_SEQ_DRAWING);
+	/*
+	 * A full barrier: whoever reads this number, or a larger one, from the
+	 * counter sees all links, and the lead drawing at least. Litmus: bound,
+	 * draw.
+	 */
+	seq = atomic64_inc_return(&bus1_seq);
+	if (bus1_defect(BUS1_DEFECT_DRAW))
+		bus1_defect_spin();
+	/* Pairs with the acquire in bus1_queue_seq(). Litmus: mcast-acqrel. */
+	atomic64_set_release(&lead->seq, seq);
+	preempt_enable();
+	/*
+	 * Publication before anything the caller does next, by whatever way
+	 * others learn of it, and before the look at node->dead (the other side
+	 * is bus1_peer_release()). A link that is a publication is a full
+	 * barrier itself. Litmus: side-channel-mb, publish-dead.
+	 */
+	smp_mb();
+	return seq;
 }
 
 /* Link each group; those that are refused stay the sender's. */
@@ -161,6 +203,10 @@ static void bus1_tx_link(struct bus1_item *head, struct bus1_item *lead)
 				item->refused = true;
 			cond_resched();
 		}
+		if (lead && bus1_defect(BUS1_DEFECT_PUBLISH))
+			bus1_tx_publish(lead);
+		if (lead)
+			bus1_defect_delay();
 	}
 }
 
@@ -201,16 +247,16 @@ static void bus1_tx_settle(struct bus1_item *head, struct bus1_tx *tx)
 static noinline void bus1_trace_begin(const struct bus1_tx *tx,
 				      u32 n_receivers, u64 begun)
 {
-	trace_tx_begin(tx->peer->id, tx->seq, tx->kind, n_receivers,
+	trace_tx_begin(tx->peer->id, tx->number, tx->kind, n_receivers,
 		       tx->n_messages, tx->n_notifications, begun);
 }
 
 static noinline void bus1_trace_commit(const struct bus1_tx *tx,
-				       u32 n_receivers, u64 begun)
+				       u32 n_receivers, u64 begun, u64 seq)
 {
-	trace_tx_commit(tx->peer->id, tx->seq, tx->kind, n_receivers,
+	trace_tx_commit(tx->peer->id, tx->number, tx->kind, n_receivers,
 			tx->n_messages, tx->n_notifications, begun,
-			ktime_get_ns());
+			ktime_get_ns(), seq);
 }
 
 /**
@@ -227,8 +273,8 @@ static noinline void bus1_trace_commit(const struct bus1_tx *tx,
 void bus1_tx_commit(struct bus1_tx *tx)
 {
 	struct bus1_item *head, *lead, *item;
+	u64 begun, seq = 0;
 	u32 n_receivers;
-	u64 begun;
 
 	if (list_empty(&tx->items) && tx->kind == BUS1_TX_DROP)
 		return;
@@ -248,24 +294,11 @@ void bus1_tx_commit(struct bus1_tx *tx)
 	}
 
 	bus1_tx_link(head, lead);
-	if (lead) {
-		/*
-		 * All links before; pairs with the acquire in
-		 * bus1_queue_refresh(). Litmus: mcast-acqrel.
-		 */
-		smp_store_release(&lead->published, true);
-		/*
-		 * Publication before anything the caller does next, by
-		 * whatever way others learn of it, and before the look at
-		 * node->dead (the other side is bus1_peer_release()). A link
-		 * that is a publication is a full barrier itself. Litmus:
-		 * side-channel-mb, publish-dead.
-		 */
-		smp_mb();
-	}
+	if (lead)
+		seq = bus1_tx_publish(lead);
 
 	if (trace_tx_commit_enabled())
-		bus1_trace_commit(tx, n_receivers, begun);
+		bus1_trace_commit(tx, n_receivers, begun, seq);
 
 	bus1_tx_init(tx, tx->peer, BUS1_TX_DROP);
 	bus1_tx_settle(head, tx);

@@ -82,7 +82,8 @@ const char *error_name(int error)
 #define FIELDS_tx_commit \
 	NUMBER("peer"), NUMBER("tx"), SYMBOL("kind", symbol_tx), \
 		NUMBER("receivers"), NUMBER("messages"), \
-		NUMBER("notifications"), NUMBER("begun"), NUMBER("time")
+		NUMBER("notifications"), NUMBER("begun"), NUMBER("time"), \
+		NUMBER("seq")
 #define FIELDS_msg_send \
 	NUMBER("peer"), NUMBER("tx"), NUMBER("index"), NUMBER("receiver"), \
 		NUMBER("node"), NUMBER("bytes"), NUMBER("handles"), \
@@ -90,11 +91,12 @@ const char *error_name(int error)
 #define FIELDS_msg_recv \
 	NUMBER("receiver"), NUMBER("recv"), NUMBER("peer"), NUMBER("tx"), \
 		NUMBER("index"), NUMBER("node"), NUMBER("bytes"), \
-		NUMBER("handles"), NUMBER("queued"), NUMBER("time")
+		NUMBER("handles"), NUMBER("queued"), NUMBER("time"), \
+		NUMBER("seq")
 #define FIELDS_msg_discard \
 	NUMBER("receiver"), NUMBER("peer"), NUMBER("tx"), NUMBER("index"), \
 		NUMBER("node"), NUMBER("bytes"), NUMBER("handles"), \
-		SYMBOL("why", symbol_why), NUMBER("time")
+		SYMBOL("why", symbol_why), NUMBER("time"), NUMBER("seq")
 #define FIELDS_notify_send \
 	NUMBER("peer"), NUMBER("tx"), SYMBOL("kind", symbol_kind), \
 		NUMBER("receiver"), NUMBER("id"), NUMBER("node_peer"), \
@@ -103,12 +105,12 @@ const char *error_name(int error)
 	NUMBER("receiver"), NUMBER("recv"), NUMBER("peer"), NUMBER("tx"), \
 		SYMBOL("kind", symbol_kind), NUMBER("id"), \
 		NUMBER("node_peer"), NUMBER("node"), NUMBER("queued"), \
-		NUMBER("time")
+		NUMBER("time"), NUMBER("seq")
 #define FIELDS_notify_drop \
 	NUMBER("receiver"), NUMBER("peer"), NUMBER("tx"), \
 		SYMBOL("kind", symbol_kind), NUMBER("id"), \
 		NUMBER("node_peer"), NUMBER("node"), \
-		SYMBOL("why", symbol_why), NUMBER("time")
+		SYMBOL("why", symbol_why), NUMBER("time"), NUMBER("seq")
 #define FIELDS_acct_charge \
 	NUMBER("owner"), NUMBER("claimant"), NUMBER("peer"), \
 		SYMBOL("resource", symbol_resource), NUMBER("amount"), \

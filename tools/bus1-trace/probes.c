@@ -75,23 +75,17 @@ bool probes_possible(const char *verb, uint32_t required)
 	return module_has(verb, required);
 }
 
-/* Programs are called EVENT_WAY, or for a module of an older schema so: */
+/* Whether it goes to an event that there is, by the way that is taken. */
 bool program_fits(const struct bpf_program *program, bool raw)
 {
 	const char *event = bpf_program__section_name(program) + 7;
-	bool old = strstr(bpf_program__name(program), "_1_");
-	unsigned int minor = module_minor();
 	uint32_t i;
 
 	if (strncmp(event - 7, raw ? "raw_tp/" : "tp_btf/", 7))
 		return false;
-	if (!strcmp(event, "op_fail"))
-		return old == (minor < 1);
-	if (!strcmp(event, "msg_send"))
-		return old == (minor < 2);
 	for (i = 0; i < EV_MAX; i++)
 		if (!strcmp(event, event_info[i].name))
-			return since(i) <= minor;
+			return since(i) <= module_minor();
 	return false;
 }
 
@@ -148,6 +142,7 @@ struct probes *probes_try(const struct probe_options *want, bool raw,
 		goto fail;
 	}
 	memcpy((void *)&skel->rodata->filter, &filter, sizeof(filter));
+	skel->rodata->minor = module_minor();
 	skel->rodata->want_cgroup = want->cgroups;
 	skel->rodata->want_stack = want->stacks;
 	skel->rodata->want_payload = want->payload;

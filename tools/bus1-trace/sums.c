@@ -42,6 +42,7 @@ struct bpf_object *sums_open(const struct sums_want *want)
 	what = want->what;
 	memcpy((void *)&skel->rodata->filter, &filter, sizeof(filter));
 	skel->rodata->want = what;
+	skel->rodata->minor = module_minor();
 	skel->rodata->want_peer = want->by_peer;
 	skel->rodata->want_node = want->by_node;
 	skel->rodata->counted = events[what];

@@ -419,7 +419,7 @@ static void event_msg_send(const struct item *item)
 	struct world_handle *handle;
 
 	queued_add(&key);
-	if (item->n_args <= BUS1_MSG_SEND_1_1)
+	if (item->n_args <= 8) /* of schema 1.1: without the handle */
 		return;
 	handle = world_handle(a[0], a[8]);
 	if (!handle)

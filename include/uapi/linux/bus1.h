@@ -65,8 +65,10 @@
  *   If one call returned, or one of its messages was received, before another
  *   call began, then every peer that receives from both receives from the
  *   first one first; it does not matter by which way the second caller knew.
- *   A call to several receivers takes effect at once for all of them. Calls
- *   without such a relation have no promised order.
+ *   A call to several receivers takes effect at once for all of them, and two
+ *   peers that both receive from two such calls, related or not, receive from
+ *   them in the same order. Other calls without such a relation have no
+ *   promised order.
  *
  * Who pays
  *   Each user, the effective UID of whoever opened a peer, may have so many

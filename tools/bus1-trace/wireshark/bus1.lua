@@ -47,19 +47,19 @@ local events = {
 	handle_free = { "peer handle node_peer node time" },
 	tx_begin = { "peer tx kind:tx receivers messages notifications time" },
 	tx_commit = { "peer tx kind:tx receivers messages notifications " ..
-		      "begun time" },
+		      "begun time seq", nil, nil, 8 },
 	msg_send = { "peer tx index receiver node bytes handles time handle",
 		     "peer", "receiver", 8 },
 	msg_recv = { "receiver recv peer tx index node bytes handles queued " ..
-		     "time", "peer", "receiver" },
+		     "time seq", "peer", "receiver", 10 },
 	msg_discard = { "receiver peer tx index node bytes handles why:why " ..
-			"time", "peer", "receiver" },
+			"time seq", "peer", "receiver", 9 },
 	notify_send = { "peer tx kind:kind receiver id node_peer node time",
 			"peer", "receiver" },
 	notify_recv = { "receiver recv peer tx kind:kind id node_peer node " ..
-			"queued time", "peer", "receiver" },
+			"queued time seq", "peer", "receiver", 10 },
 	notify_drop = { "receiver peer tx kind:kind id node_peer node " ..
-			"why:why time", "peer", "receiver" },
+			"why:why time seq", "peer", "receiver", 9 },
 	acct_charge = { "owner claimant peer resource:resource amount held " ..
 			"quota_left user_left quota max time" },
 	acct_discharge = { "owner claimant peer resource:resource amount " ..
