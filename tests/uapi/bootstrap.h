@@ -114,12 +114,14 @@ static inline ssize_t say(int fd, const void *data, size_t size,
 	return sendmsg(fd, &msg, MSG_NOSIGNAL);
 }
 
-/* A TCP socket whose last close lasts a minute, or until @l is closed. */
+#define LINGER 12
+
+/* A TCP socket whose last close lasts LINGER seconds, or until @l is closed. */
 static inline int lingering(int *l)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct linger linger = { 1, 60 };
+	struct linger linger = { 1, LINGER };
 	static char data[65536];
 	socklen_t n = sizeof(a);
 

@@ -252,6 +252,17 @@ static const char *event_color(const struct bus1_event *event)
 	return "\033[1m";
 }
 
+/* The number of a multicast, where an event ends with one. */
+static void say_seq(struct row *row, const struct item *item)
+{
+	const struct event_info *info = &event_info[item->event.type];
+	unsigned int last = item->n_args - 1;
+
+	if (item->n_args && info->field[last].name &&
+	    !strcmp(info->field[last].name, "seq") && item->event.arg[last])
+		say(row, " seq %llu", item->event.arg[last]);
+}
+
 static void say_commit(struct row *row, const struct item *item)
 {
 	const __u64 *a = item->event.arg;
@@ -273,6 +284,7 @@ static void say_commit(struct row *row, const struct item *item)
 		say(row, " %" PRIu64 "h", item->fold.handles);
 	if (a[5])
 		say(row, " %llun", a[5]);
+	say_seq(row, item);
 }
 
 /* @held and @amount would be more than @limit. */
@@ -326,8 +338,9 @@ static void say_fail(struct row *row, const struct item *item)
 }
 
 /* A message or notification that was received, or will never be. */
-static void say_arrival(struct row *row, const struct bus1_event *event)
+static void say_arrival(struct row *row, const struct item *item)
 {
+	const struct bus1_event *event = &item->event;
 	const __u64 *a = event->arg;
 	const struct event_info *info = &event_info[event->type];
 	const __u64 *rest = a + info->from + 1; /* from tx on */
@@ -348,6 +361,7 @@ static void say_arrival(struct row *row, const struct bus1_event *event)
 	}
 	if (!received)
 		say(row, " %s", or_number(symbol_why(a[7]), a[7]));
+	say_seq(row, item);
 }
 
 /* 16 bytes a row, as numbers and as text */
@@ -403,7 +417,7 @@ static void print_row(const struct text_options *options,
 		say_fail(&row, item);
 		break;
 	default:
-		say_arrival(&row, event);
+		say_arrival(&row, item);
 	}
 
 	if (options->timestamps)
