@@ -136,6 +136,16 @@ void bus1_queue_unready(struct bus1_item *item)
 	}
 }
 
+/* Only as a defect: a message comes after its node's HANDLE_RELEASE. */
+static void bus1_queue_discard(struct bus1_msg *message)
+{
+	struct bus1_tx tx;
+
+	bus1_tx_init(&tx, message->item.peer, BUS1_TX_DROP);
+	bus1_msg_discard(message, BUS1_WHY_RELEASED, &tx);
+	bus1_tx_commit(&tx);
+}
+
 /*
  * A published item becomes ready, unless what it speaks of is gone. A message
  * to a released node is only dropped here: it was not published yet when the
@@ -150,8 +160,9 @@ static void bus1_queue_judge(struct bus1_item *item)
 		struct bus1_item *node;
 
 		node = bus1_peer_find(peer, message->node_id);
-		if (!node ||
-		    (bus1_defect(BUS1_DEFECT_HOLD) && node->ready)) {
+		if (!node || (bus1_defect_any() && node->ready)) {
+			if (bus1_defect_any())
+				bus1_queue_discard(message);
 			bus1_msg_put(message);
 			return;
 		}
@@ -250,33 +261,23 @@ static struct list_head *bus1_queue_upto(struct bus1_peer *peer,
 }
 
 /*
- * Judge what is frozen. @bound is C, or 0 if it was not read. Returns 0, or the
+ * Judge what is frozen, where @bound is C: as it was before. Returns 0, or the
  * position of the first head that is published and kept.
  */
 static u64 bus1_queue_round(struct bus1_peer *peer, u64 bound)
 {
-	struct bus1_item *head, *tmp;
 	struct list_head *at = &peer->data.leftovers;
+	struct bus1_item *head, *tmp;
 	LIST_HEAD(multicasts);
 	u64 pos = 0;
 
 	list_for_each_entry_safe(head, tmp, &peer->data.leftovers, entry) {
-		cond_resched();
 		if (!head->pos)
 			head->pos = ++peer->data.pos;
-		if (head->lead) {
-			if (!bus1_queue_seq(head->lead))
-				continue;
-			if (!bound)
-				return head->pos;
+		if (head->lead && bus1_queue_seq(head->lead))
 			list_move_tail(&head->entry, &multicasts);
-		} else if (list_empty(&multicasts)) {
-			list_del(&head->entry);
-			bus1_queue_deliver(head);
-		}
+		cond_resched();
 	}
-	if (list_empty(&multicasts))
-		return 0;
 
 	/* Published is for ever: what was read above is read again. */
 	list_sort(NULL, &multicasts, bus1_queue_cmp_seq);
@@ -303,7 +304,36 @@ static u64 bus1_queue_round(struct bus1_peer *peer, u64 bound)
 	return 0;
 }
 
-/* Only as a defect: judge what was left over before the freeze. */
+/* The freeze: an xchg. Pairs with the cmpxchg in bus1_queue_link(). */
+static void bus1_queue_freeze(struct bus1_peer *peer)
+{
+	bus1_queue_append(peer, llist_del_all(&peer->incoming));
+}
+
+/* There are published multicasts: C is needed, and a freeze after it. */
+static noinline void bus1_queue_rounds(struct bus1_peer *peer)
+{
+	u64 bound, old = 0, kept;
+
+	do {
+		/*
+		 * The freeze orders it: what has a number up to this one is
+		 * linked. Litmus: bound.
+		 */
+		bound = atomic64_read(&bus1_seq);
+		if (bus1_defect(BUS1_DEFECT_KEEP))
+			bus1_defect_delay();
+		bus1_queue_freeze(peer);
+		if (bus1_defect(BUS1_DEFECT_BOUND)) {
+			bus1_defect_delay();
+			bound = U64_MAX;
+		}
+		kept = bus1_queue_round(peer, bound);
+		old = old ?: peer->data.pos;
+	} while (kept && kept <= old);
+}
+
+/* Only as a defect: what was left over is judged before the freeze. */
 static void bus1_queue_blind(struct bus1_peer *peer, struct list_head *blind)
 {
 	struct bus1_item *head, *tmp;
@@ -320,41 +350,38 @@ static void bus1_queue_blind(struct bus1_peer *peer, struct list_head *blind)
  * @peer: the receiver; its lock is held
  *
  * All that was published when this was called is in the ready list thereafter.
+ * The caller has a barrier before it if that matters.
  */
 void bus1_queue_refresh(struct bus1_peer *peer)
 {
-	u64 bound = bus1_defect(BUS1_DEFECT_BOUND) ? U64_MAX : 0;
-	u64 old = 0, kept;
+	struct llist_node *first = READ_ONCE(peer->incoming.first);
+	struct bus1_item *head, *tmp;
 	LIST_HEAD(blind);
 
 	lockdep_assert_held(&peer->lock);
 
 	/* Closed: whoever still looks, from outside, finds nothing. */
-	if (READ_ONCE(peer->incoming.first) == BUS1_SEALED)
+	if (first == BUS1_SEALED)
+		return;
+	if (!first && list_empty(&peer->data.leftovers))
 		return;
 
-	for (;;) {
-		if (bus1_defect(BUS1_DEFECT_JUDGE))
-			bus1_queue_blind(peer, &blind);
-		/*
-		 * The freeze: an xchg. Pairs with the cmpxchg in
-		 * bus1_queue_link().
-		 */
-		bus1_queue_append(peer, llist_del_all(&peer->incoming));
-		if (bus1_defect(BUS1_DEFECT_BOUND))
-			bus1_defect_delay();
-		kept = bus1_queue_round(peer, bound);
-		list_splice_init(&blind, &peer->data.leftovers);
-		if (bound && !old)
-			old = peer->data.pos;
-		if (!kept || (old && kept > old))
-			return;
-		/*
-		 * Before the next freeze, which orders it: what has a number up
-		 * to this one is linked. Litmus: bound.
-		 */
-		bound = atomic64_read(&bus1_seq);
+	if (bus1_defect(BUS1_DEFECT_JUDGE))
+		bus1_queue_blind(peer, &blind);
+	bus1_queue_freeze(peer);
+	list_for_each_entry_safe(head, tmp, &peer->data.leftovers, entry) {
+		if (!head->lead) {
+			list_del(&head->entry);
+			bus1_queue_deliver(head);
+		} else if (bus1_queue_seq(head->lead)) {
+			bus1_queue_rounds(peer);
+			break;
+		} else {
+			cond_resched();
+		}
 	}
+	if (bus1_defect(BUS1_DEFECT_JUDGE))
+		list_splice(&blind, &peer->data.leftovers);
 }
 
 /**
