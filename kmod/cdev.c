@@ -36,8 +36,6 @@ static __poll_t bus1_poll(struct file *file, poll_table *wait)
 	__poll_t mask = EPOLLOUT | EPOLLWRNORM;
 
 	poll_wait(file, bus1_peer_waitq(peer), wait);
-	/* Pairs with wq_has_sleeper() in bus1_tx_wake(). */
-	smp_mb();
 	if (bus1_peer_readable(peer))
 		mask |= EPOLLIN | EPOLLRDNORM;
 	return mask;

@@ -42,10 +42,11 @@ static inline void bus1_defect_delay(void)
 		usleep_range(50, 2000);
 }
 
+/* The same where it may not. */
 static inline void bus1_defect_spin(void)
 {
 	if (!(get_random_u32() & 3))
-		udelay(200);
+		mdelay(1);
 }
 #else
 static inline bool bus1_defect(unsigned int nr)

@@ -72,6 +72,7 @@ void bus1_handle_unhold(struct bus1_handle *handle, struct bus1_tx *tx)
 {
 	struct bus1_node *node = handle->node;
 
+	/* Behind all that was sent through it. Litmus: last-hold. */
 	if (!refcount_dec_and_test(&handle->holds))
 		return;
 
@@ -106,7 +107,7 @@ struct bus1_trace *bus1_handle_trace(struct bus1_handle *handle)
 	trace = bus1_trace_get(user, peer);
 	if (!trace)
 		return NULL;
-	/* Another thread may have done the same. */
+	/* Another thread may have done the same. Litmus: trace. */
 	old = cmpxchg(&handle->trace, NULL, trace);
 	if (old)
 		bus1_trace_put(trace);
@@ -120,7 +121,8 @@ struct bus1_trace *bus1_handle_trace(struct bus1_handle *handle)
  *
  * Return: false if the node is dead, so that the caller must queue the
  * handle's NODE_RELEASE, behind what brought the handle. Otherwise the release
- * of the node will do that: node->lock makes it one or the other.
+ * of the node will do that: node->lock makes it one or the other. Litmus:
+ * install.
  */
 bool bus1_handle_install(struct bus1_handle *handle, u64 id)
 {

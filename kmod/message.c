@@ -158,7 +158,7 @@ void bus1_msg_put(struct bus1_msg *message)
  * alive; the node dies under the same lock, so later. RELEASE and close hold that
  * lock and see the store. The sender does not, but has read node->dead, which was
  * written after the store was made visible by the lock; the cmpxchg, a full
- * barrier that depends on that read, sees the store too.
+ * barrier that depends on that read, sees the store too. Litmus: claim.
  *
  * Its charge returns with the last reference. Mostly that is at once; but the
  * queue keeps a message that came too late until the owner looks, and a RECV the

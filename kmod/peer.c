@@ -333,11 +333,11 @@ int bus1_peer_release(struct bus1_peer *peer, u64 *ids, size_t n,
 		cond_resched();
 	}
 	/*
-	 * Death first, then the look at the queue; a sender links and publishes
-	 * first and then looks for death (bus1_tx_settle()). One of the two
-	 * discards. Litmus: link-dead, publish-dead.
+	 * Death first, then the look at the queue, with the barrier of
+	 * bus1_node_kill() between them; a sender links and publishes first and
+	 * then looks for death (bus1_tx_settle()). One of the two discards.
+	 * Litmus: link-dead, publish-dead.
 	 */
-	smp_mb();
 	bus1_queue_refresh(peer);
 	for (i = 0; i < n; i++) {
 		item = bus1_peer_id_item(ids[i]);

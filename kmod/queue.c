@@ -60,11 +60,14 @@ void bus1_queue_init(struct bus1_peer *peer)
  * @item: the head; with it goes one reference of each item of the group
  *
  * llist_add(), but for the seal. The successful cmpxchg is a full barrier. It
- * releases the items to the xchg in bus1_queue_refresh() and bus1_queue_seal(),
- * and it orders the link before the sender's look at node->dead. Litmus:
- * link-dead.
+ * releases the items to the xchg in bus1_queue_refresh() and bus1_queue_seal().
+ * Where the link is the publication, it comes before anything the caller does
+ * next, and before the looks at node->dead and for a sleeper. What the caller
+ * learned before comes before it. Litmus: freeze, link-dead, relay, seal,
+ * side-channel, side-channel-unicast, wake.
  *
- * Return: false if the receiver is closed; nothing is linked then.
+ * Return: false if the receiver is closed; nothing is linked then, and nothing
+ * is ordered.
  */
 bool bus1_queue_link(struct bus1_item *item)
 {
@@ -199,10 +202,12 @@ static void bus1_queue_deliver(struct bus1_item *head)
 }
 
 /*
- * The number of a multicast, or 0 if it is not published. Pairs with the release
- * in bus1_tx_publish(); litmus: mcast-acqrel. That the freeze comes first is
- * litmus: side-channel-mb. Who draws is not preempted: the wait is short. Whoever
- * drew before the counter was read is seen at least drawing; litmus: draw.
+ * The number of a multicast, or 0 if it is not published. The acquire comes
+ * before all that the receiver does next, and pairs with the draw in
+ * bus1_tx_publish(). Litmus: handover, progress, publish. That the
+ * freeze comes before it is litmus: side-channel. Who draws is not preempted:
+ * the wait is short. Whoever drew before the counter was read is seen at least
+ * drawing. Litmus: draw.
  */
 static u64 bus1_queue_seq(const struct bus1_item *lead)
 {
@@ -282,6 +287,7 @@ static u64 bus1_queue_round(struct bus1_peer *peer, u64 bound)
 	/* Published is for ever: what was read above is read again. */
 	list_sort(NULL, &multicasts, bus1_queue_cmp_seq);
 	list_for_each_entry_safe(head, tmp, &multicasts, entry) {
+		/* Not behind what follows from it. Litmus: position. */
 		pos = max(pos, head->pos);
 		at = bus1_queue_upto(peer, at, pos);
 		if (atomic64_read(&head->lead->seq) > bound)
@@ -304,7 +310,11 @@ static u64 bus1_queue_round(struct bus1_peer *peer, u64 bound)
 	return 0;
 }
 
-/* The freeze: an xchg. Pairs with the cmpxchg in bus1_queue_link(). */
+/*
+ * The freeze: an xchg, a full barrier. Pairs with the cmpxchg in
+ * bus1_queue_link(). The judgement comes after it, and C is read before it.
+ * Litmus: freeze, side-channel, relay, bound, draw.
+ */
 static void bus1_queue_freeze(struct bus1_peer *peer)
 {
 	bus1_queue_append(peer, llist_del_all(&peer->incoming));
@@ -318,7 +328,8 @@ static noinline void bus1_queue_rounds(struct bus1_peer *peer)
 	do {
 		/*
 		 * The freeze orders it: what has a number up to this one is
-		 * linked. Litmus: bound.
+		 * linked. And the acquire before it: what was found published
+		 * is covered. Litmus: bound, progress.
 		 */
 		bound = atomic64_read(&bus1_seq);
 		if (bus1_defect(BUS1_DEFECT_KEEP))
@@ -349,8 +360,8 @@ static void bus1_queue_blind(struct bus1_peer *peer, struct list_head *blind)
  * bus1_queue_refresh() - freeze, then judge
  * @peer: the receiver; its lock is held
  *
- * All that was published when this was called is in the ready list thereafter.
- * The caller has a barrier before it if that matters.
+ * All that was published when this was called, or is known to be to the caller, is
+ * in the ready list thereafter.
  */
 void bus1_queue_refresh(struct bus1_peer *peer)
 {
@@ -363,8 +374,16 @@ void bus1_queue_refresh(struct bus1_peer *peer)
 	/* Closed: whoever still looks, from outside, finds nothing. */
 	if (first == BUS1_SEALED)
 		return;
-	if (!first && list_empty(&peer->data.leftovers))
-		return;
+	if (!first && list_empty(&peer->data.leftovers)) {
+		/*
+		 * What the caller did or learned before comes before the look,
+		 * as it does where there is something to freeze. Litmus:
+		 * visible, wake.
+		 */
+		smp_mb();
+		if (!READ_ONCE(peer->incoming.first))
+			return;
+	}
 
 	if (bus1_defect(BUS1_DEFECT_JUDGE))
 		bus1_queue_blind(peer, &blind);
@@ -376,9 +395,8 @@ void bus1_queue_refresh(struct bus1_peer *peer)
 		} else if (bus1_queue_seq(head->lead)) {
 			bus1_queue_rounds(peer);
 			break;
-		} else {
-			cond_resched();
 		}
+		cond_resched();
 	}
 	if (bus1_defect(BUS1_DEFECT_JUDGE))
 		list_splice(&blind, &peer->data.leftovers);
@@ -430,7 +448,7 @@ void bus1_queue_seal(struct bus1_peer *peer, struct bus1_tx *tx)
 
 	/*
 	 * One atomic: whoever links before it is found here, whoever comes
-	 * after it is refused.
+	 * after it is refused. Litmus: seal, freeze.
 	 */
 	bus1_queue_append(peer, xchg(&peer->incoming.first, BUS1_SEALED));
 	list_for_each_entry_safe(head, tmp, &peer->data.leftovers, entry) {

@@ -35,7 +35,10 @@ void bus1_item_put(struct bus1_item *item)
 		bus1_handle_put(bus1_item_handle(item));
 }
 
-/* One less of those who keep the memory: the object, or a head that it leads. */
+/*
+ * One less of those who keep the memory: the object, or a head that it leads.
+ * What all did with it comes before its end. Litmus: last-ref.
+ */
 void bus1_item_free(struct bus1_item *item)
 {
 	if (!refcount_dec_and_test(&item->leads))
@@ -103,13 +106,14 @@ static u64 bus1_tx_time(void)
 }
 
 /*
- * Pairs with the barrier between going to sleep and the look at the queue, in
- * bus1_poll(): either the sleeper is seen here, or he sees the item. Litmus:
- * link-dead, publish-dead, with the sleeper in the place of the dead node.
+ * The publication was a full barrier, as is the look of whoever goes to sleep, in
+ * bus1_queue_refresh(): either the sleeper is seen here, or he sees the item.
+ * Litmus: wake, wake-multicast.
  */
 static void bus1_tx_wake(struct bus1_peer *peer)
 {
-	if (wq_has_sleeper(&peer->waitq))
+	/* No barrier needed: see above. */
+	if (waitqueue_active(&peer->waitq))
 		wake_up_interruptible_poll(&peer->waitq,
 					   EPOLLIN | EPOLLRDNORM);
 }
@@ -163,23 +167,21 @@ static u64 bus1_tx_publish(struct bus1_item *lead)
 	preempt_disable();
 	atomic64_set(&lead->seq, BUS1_SEQ_DRAWING);
 	/*
-	 * A full barrier: whoever reads this number, or a larger one, from the
-	 * counter sees all links, and the lead drawing at least. Litmus: bound,
-	 * draw.
+	 * A full barrier, in both directions. Links before: whoever reads this
+	 * number, or a larger one, from the counter sees all of them, and the
+	 * lead drawing at least. Litmus: bound, draw, position, seq-order,
+	 * publish. And as drawing is waited for, it is from here on that the
+	 * multicast is published for whoever learns of it in whatever way:
+	 * from a receiver (litmus: receipt), or from what the caller does next
+	 * (litmus: side-channel), which includes the looks at node->dead
+	 * (litmus: publish-dead; the other side is bus1_node_kill()) and for a
+	 * sleeper (litmus: wake-multicast). So the second store needs no order.
 	 */
 	seq = atomic64_inc_return(&bus1_seq);
 	if (bus1_defect(BUS1_DEFECT_DRAW))
 		bus1_defect_spin();
-	/* Pairs with the acquire in bus1_queue_seq(). Litmus: mcast-acqrel. */
-	atomic64_set_release(&lead->seq, seq);
+	atomic64_set(&lead->seq, seq);
 	preempt_enable();
-	/*
-	 * Publication before anything the caller does next, by whatever way
-	 * others learn of it, and before the look at node->dead (the other side
-	 * is bus1_peer_release()). A link that is a publication is a full
-	 * barrier itself. Litmus: side-channel-mb, publish-dead.
-	 */
-	smp_mb();
 	return seq;
 }
 
