@@ -57,6 +57,8 @@ help:
 	@echo 'make demo         watch real processes on the bus, in a guest'
 	@echo 'make check        all tests, in guests; CONTRIBUTING.md has more'
 	@echo 'make check-debug  the suite and the stress under KASAN and KCSAN'
+	@echo 'make check-long   larger models of the order, 10^8 transactions: hours'
+	@echo 'make litmus       the memory barriers, by herd7, which it gets'
 	@echo 'make bench        instructions of a round trip, beside AF_UNIX; how many'
 	@echo '                  of them are accounting, and what it costs to watch'
 	@echo 'make lint         checkpatch, sparse and W=1'
@@ -175,12 +177,25 @@ demo: build/kmod/6.1/bus1.ko lib tools examples
 	tests/vm/run --smp 2 -- demo.sh
 
 .PHONY: check
-check: all
+check: all build/kmod/defects/bus1.ko
 	@scripts/check
 
 .PHONY: check-debug
 check-debug: tests
 	@scripts/check debug
+
+# The barriers, by the kernel's memory model; gets herd7 into build/herd
+.PHONY: litmus
+litmus:
+	@tests/run --host --timeout 600 scripts/litmus
+
+# Hours: larger models, and 10^8 transactions judged by the oracle
+.PHONY: check-long
+check-long: build/kmod/6.1/bus1.ko $(STRESS)
+	@scripts/deps check
+	@tests/run --host --timeout 36000 "tests/model/run --full"
+	@tests/vm/run --smp 2 --mem 1024 --timeout 360000 -- \
+		"order -d 360000 --max 100000000"
 
 # Instructions, not time: the figures mean the same on every machine.
 .PHONY: bench
