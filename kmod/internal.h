@@ -150,9 +150,9 @@ struct bus1_trace {
  * @type:      BUS1_MESSAGE_TYPE_*. Constant
  * @last:      @next goes to another peer, or there is none. As @next
  * @seq:       of a lead: 0, BUS1_SEQ_DRAWING, then for ever the number of the
- *             multicast; that is its publication, a release that is read with
- *             acquire. Of others: the same number once the receiver has judged
- *             them, under peer->lock
+ *             multicast; that is its publication, ordered by the draw between
+ *             the two stores, and read with acquire. Of others: the same number
+ *             once the receiver has judged them, under peer->lock
  * @refused:   the receiver was closed. Belongs to the sender
  * @ready:     it is in the ready list. Under peer->lock
  * @marked:    a RELEASE in progress names it. Under peer->lock

@@ -90,7 +90,7 @@ void bus1_node_drop(struct bus1_node *node, struct bus1_tx *tx)
  * From here on no handle is listed: whoever makes one sees that the node is
  * dead and notifies its owner himself. To catch the messages that are being
  * linked at this moment the caller looks at the queue next (bus1_tx_settle() is
- * the other side), behind the barrier in here; unless no handle is left.
+ * the other side), unless no handle is left.
  *
  * Its charge goes now if there is a handle: others may keep its memory, each by a
  * handle that is paid for, but not make its owner pay. If there is none, a
@@ -105,9 +105,7 @@ void bus1_node_kill(struct bus1_node *node)
 	spin_unlock(&node->lock);
 	/*
 	 * Either the last handle is still there, or whoever drops it sees the
-	 * node dead (bus1_node_drop()) and sends nothing. Litmus: kill-drop. And
-	 * either the message is found in the queue, or its sender sees the node
-	 * dead. Litmus: link-dead, publish-dead.
+	 * node dead (bus1_node_drop()) and sends nothing. Litmus: kill-drop.
 	 */
 	smp_mb();
 	if (refcount_read(&node->n_handles))

@@ -333,10 +333,10 @@ int bus1_peer_release(struct bus1_peer *peer, u64 *ids, size_t n,
 		cond_resched();
 	}
 	/*
-	 * Death first, then the look at the queue, with the barrier of
-	 * bus1_node_kill() between them; a sender links and publishes first and
-	 * then looks for death (bus1_tx_settle()). One of the two discards.
-	 * Litmus: link-dead, publish-dead.
+	 * Death first, then the look at the queue, which is a full barrier; a
+	 * sender links and publishes first and then looks for death
+	 * (bus1_tx_settle()). One of the two discards. Litmus: link-dead,
+	 * publish-dead.
 	 */
 	bus1_queue_refresh(peer);
 	for (i = 0; i < n; i++) {

@@ -313,7 +313,7 @@ static u64 bus1_queue_round(struct bus1_peer *peer, u64 bound)
 /*
  * The freeze: an xchg, a full barrier. Pairs with the cmpxchg in
  * bus1_queue_link(). The judgement comes after it, and C is read before it.
- * Litmus: freeze, side-channel, relay, bound, draw.
+ * Litmus: freeze, side-channel, relay, bound, draw, wake-multicast, last-hold.
  */
 static void bus1_queue_freeze(struct bus1_peer *peer)
 {
@@ -378,7 +378,7 @@ void bus1_queue_refresh(struct bus1_peer *peer)
 		/*
 		 * What the caller did or learned before comes before the look,
 		 * as it does where there is something to freeze. Litmus:
-		 * visible, wake.
+		 * visible, wake, link-dead.
 		 */
 		smp_mb();
 		if (!READ_ONCE(peer->incoming.first))

@@ -174,7 +174,7 @@ static u64 bus1_tx_publish(struct bus1_item *lead)
 	 * multicast is published for whoever learns of it in whatever way:
 	 * from a receiver (litmus: receipt), or from what the caller does next
 	 * (litmus: side-channel), which includes the looks at node->dead
-	 * (litmus: publish-dead; the other side is bus1_node_kill()) and for a
+	 * (litmus: publish-dead; the other side is bus1_peer_release()) and for a
 	 * sleeper (litmus: wake-multicast). So the second store needs no order.
 	 */
 	seq = atomic64_inc_return(&bus1_seq);
