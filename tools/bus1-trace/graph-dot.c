@@ -18,7 +18,7 @@ extern char **environ;
  * Names are chosen by processes. In a label graphviz knows escapes by a
  * backslash and entities, and SVG allows no control characters.
  */
-static void put_name(FILE *out, const char *s, int max)
+void dot_name(FILE *out, const char *s, int max)
 {
 	const unsigned char *p = (const unsigned char *)s;
 
@@ -41,7 +41,7 @@ static void put_name(FILE *out, const char *s, int max)
 
 static void put_peer(FILE *out, uint64_t id)
 {
-	put_name(out, peers_name(id), NAME_LEN);
+	dot_name(out, peers_name(id), NAME_LEN);
 	fprintf(out, "#%" PRIu64, id);
 }
 
@@ -130,7 +130,7 @@ static void dot_process(FILE *out, const struct graph_peer *peers, size_t n)
 		fprintf(out, "\tsubgraph cluster_%u {\n"
 			"\t\tmargin=5; fontsize=9; style=\"rounded,filled\"; color=\"#c8c8c8\"; fillcolor=\"#f4f4f4\";\n"
 			"\t\tlabel=\"", peers->pid);
-		put_name(out, peers->comm, COMM_LEN);
+		dot_name(out, peers->comm, COMM_LEN);
 		fprintf(out, " (%u)\";\n", peers->pid);
 	} else {
 		fputs("\t{\n", out);
@@ -186,12 +186,14 @@ bool graph_format(const char *path)
 	return false;
 }
 
-static int write_dot(FILE *out, const char *path, const struct graph *graph)
+static int write_dot(FILE *out, const char *path,
+		     void (*draw)(FILE *out, const void *what),
+		     const void *what)
 {
 	int error;
 
 	errno = 0;
-	graph_dot(out, graph);
+	draw(out, what);
 	error = fflush(out) || ferror(out) ? errno : 0;
 	if (fclose(out) && !error)
 		error = errno;
@@ -226,7 +228,8 @@ static FILE *spawn_dot(const char *path, pid_t *pid)
 	return NULL;
 }
 
-int graph_file(const char *path, const struct graph *graph)
+int dot_file(const char *path, void (*draw)(FILE *out, const void *what),
+	     const void *what)
 {
 	int status, child;
 	FILE *out;
@@ -235,7 +238,7 @@ int graph_file(const char *path, const struct graph *graph)
 	if (!strcmp(ending(path), "dot")) {
 		out = fopen(path, "we");
 		if (out)
-			return write_dot(out, path, graph);
+			return write_dot(out, path, draw, what);
 		complain("%s: %s", path, strerror(errno));
 		return EXIT_ERROR;
 	}
@@ -244,10 +247,20 @@ int graph_file(const char *path, const struct graph *graph)
 	out = spawn_dot(path, &pid);
 	if (!out)
 		return EXIT_ERROR;
-	status = write_dot(out, path, graph);
+	status = write_dot(out, path, draw, what);
 	if (waitpid(pid, &child, 0) != pid || child) {
 		complain("%s: dot failed", path);
 		return EXIT_ERROR;
 	}
 	return status;
+}
+
+static void draw_graph(FILE *out, const void *graph)
+{
+	graph_dot(out, graph);
+}
+
+int graph_file(const char *path, const struct graph *graph)
+{
+	return dot_file(path, draw_graph, graph);
 }

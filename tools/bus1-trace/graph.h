@@ -35,6 +35,11 @@ struct graph {
 void graph_dot(FILE *out, const struct graph *graph);
 /* To @path, in the format that its ending says; by graphviz, unless .dot */
 int graph_file(const char *path, const struct graph *graph);
+/* The same of what @draw writes about @what */
+int dot_file(const char *path, void (*draw)(FILE *out, const void *what),
+	     const void *what);
+/* @s, which anybody may have chosen, inside a label; at most @max bytes */
+void dot_name(FILE *out, const char *s, int max);
 /* Whether there is such a format */
 bool graph_format(const char *path);
 
