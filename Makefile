@@ -203,6 +203,8 @@ bench: build/kmod/6.1/bus1.ko $(BENCH) tools
 	tests/vm/run --icount -- roundtrip
 	tests/bench/acct
 	tests/bench/trace
+	tests/bench/order
+	tests/vm/run --icount -- fanout
 
 .PHONY: lint
 lint: build/kernel/6.1/release $(SKELETONS) $(PROTO)

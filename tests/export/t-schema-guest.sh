@@ -42,9 +42,14 @@ if ! tests/vm/run --timeout 200 -- '
 	bus1-trace report --json recording >report
 	bus1-trace status --json -o --queue -i recording >status-recorded
 	bus1-trace handles --json -a -i recording >handles-recorded
+	bus1-trace order --json -i recording 1 >order
+	pair=$(sed -n "s/^{\"type\":\"tx_commit\",\"peer\":\([0-9]*\),\"tx\":\([0-9]*\),.*/\1:\2/p" \
+		monitor | sed -n "1p;\$p")
+	bus1-trace explain --json -i recording $pair >explain
+	bus1-trace explain --json -i recording ${pair##* } >past
 	for f in record monitor export top latency acct-interval handles \
 	    graph status status-peers acct doctor cost handles-old report \
-	    status-recorded handles-recorded; do
+	    status-recorded handles-recorded order explain past; do
 		gzip -c $f | base64 | sed "s/^/$f /"
 	done' >"$dir/guest" 2>"$dir/err"; then
 	echo "Bail out! the guest failed:"
@@ -86,6 +91,9 @@ done <<-END
 	report recording peer_total slow fault
 	status-recorded snapshot peer node handle message
 	handles-recorded handles handle
+	order order verdict summary
+	explain explain explain_call
+	past explain_past explain_call
 END
 
 finish
