@@ -43,10 +43,10 @@ if ! tests/vm/run --timeout 200 -- '
 	bus1-trace status --json -o --queue -i recording >status-recorded
 	bus1-trace handles --json -a -i recording >handles-recorded
 	bus1-trace order --json -i recording 1 >order
-	pair=$(sed -n "s/^{\"type\":\"tx_commit\",\"peer\":\([0-9]*\),\"tx\":\([0-9]*\),.*/\1:\2/p" \
-		monitor | sed -n "1p;\$p")
-	bus1-trace explain --json -i recording $pair >explain
-	bus1-trace explain --json -i recording ${pair##* } >past
+	call=$(sed -n "s/^{\"type\":\"msg_send\",\"peer\":\([0-9]*\),\"tx\":\([0-9]*\),.*/\1:\2/p" \
+		monitor | sed -n "\$p")
+	bus1-trace explain --json -i recording first:${call%:*} $call >explain
+	bus1-trace explain --json -i recording $call >past
 	for f in record monitor export top latency acct-interval handles \
 	    graph status status-peers acct doctor cost handles-old report \
 	    status-recorded handles-recorded order explain past; do
