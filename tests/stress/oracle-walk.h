@@ -75,7 +75,7 @@ static void o_whose_node(struct o_world *w, uint32_t p, uint32_t j, uint32_t *a,
 	} else if (rel->end < from) {
 		r->tx = *a;
 		if (m && !o_behind(w, p, o->rx, j))
-			o_bad(w, O_BAD_NOTE_APART,
+			o_bad(w, O_BAD_APART,
 			      "peer %u: T%u brought dead handle %llu at G=%llu, its notification came at %llu behind something else",
 			      p, o->tx, o_u(r->id), o_u(m->t), o_u(r->t));
 	}
@@ -267,10 +267,10 @@ static void o_lifetimes(struct o_world *w)
 {
 	uint32_t i, n;
 
-	for (i = 0; i < w->max_obj; i++) {
+	for (i = 0; i < w->n_obj; i++) {
 		struct o_obj *o = &w->obj[i];
 
-		if (!o->used || o->unsure || o->tx == O_NONE ||
+		if (o->unsure || o->tx == O_NONE ||
 		    w->peer[o->peer].close != O_NONE)
 			continue;
 		if (o->is_node) {
@@ -293,86 +293,6 @@ static void o_lifetimes(struct o_world *w)
 			      o->peer, o_u(o->id), w->obj[n].rel,
 			      o_u(w->obj[n].id), w->obj[n].peer);
 	}
-}
-
-/* Do two peers see multicasts in one order? Not promised before stage 2. */
-static void o_agree(struct o_world *w)
-{
-	uint32_t *pos = calloc(w->n_tx + 1, sizeof(*pos));
-	uint32_t p, q, j, last;
-
-	for (p = 0; p < w->n_shared && pos; p++) {
-		struct o_peer *a = &w->peer[p];
-
-		memset(pos, 0, w->n_tx * sizeof(*pos));
-		for (j = 0; j < a->n_rx; j++)
-			if (a->rx[j].type == BUS1_MESSAGE_TYPE_USER &&
-			    w->tx[a->rx[j].tx].n_dst > 1 &&
-			    !pos[a->rx[j].tx])
-				pos[a->rx[j].tx] = j + 1;
-		for (q = p + 1; q < w->n_shared; q++) {
-			struct o_rx *r = w->peer[q].rx;
-
-			for (last = j = 0; j < w->peer[q].n_rx; j++) {
-				if (r[j].type != BUS1_MESSAGE_TYPE_USER ||
-				    !pos[r[j].tx])
-					continue;
-				if (pos[r[j].tx] < last)
-					o_bad(w, O_BAD_AGREE,
-					      "peers %u and %u, T%u", p, q,
-					      r[j].tx);
-				last = pos[r[j].tx];
-			}
-		}
-	}
-	free(pos);
-}
-
-/* Check one round. Returns the violations so far, agreement aside. */
-static uint64_t o_check(struct o_world *w)
-{
-	uint64_t sum = 0;
-	uint32_t i, p, j;
-
-	o_objects(w);
-	o_match(w);
-	o_ends(w);
-	o_drops(w, 0);
-	o_drops(w, 1);
-	for (p = 0; p < w->n_peer; p++)
-		for (j = 0; j < w->peer[p].n_rx; j++)
-			o_whose(w, p, j);
-	for (p = 0; p < w->n_peer; p++)
-		for (j = 0; j < w->peer[p].n_rx; j++)
-			o_known_of(w, p, j);
-	for (p = 0; p < w->n_peer; p++)
-		o_walk(w, p);
-	o_missing(w);
-	o_lifetimes(w);
-	o_agree(w);
-
-	for (i = 0; i < w->n_tx; i++) {
-		w->sum_tx++;
-		w->sum_failed += w->tx[i].err != 0;
-		w->sum_multi += w->tx[i].kind == O_SEND && w->tx[i].n_dst > 1;
-	}
-	for (p = 0; p < w->n_peer; p++)
-		for (j = 0; j < w->peer[p].n_rx; j++) {
-			struct o_rx *r = &w->peer[p].rx[j];
-
-			if (r->type == BUS1_MESSAGE_TYPE_USER)
-				w->sum_user++;
-			else if (r->type == O_EMPTY)
-				w->sum_empty++;
-			else
-				w->sum_note[r->type - 1]++;
-			if (r->type != O_EMPTY && r->tx == O_NONE)
-				w->sum_unsure++;
-		}
-	for (i = 0; i < O_BAD_N; i++)
-		if (i != O_BAD_AGREE)
-			sum += w->bad[i];
-	return sum;
 }
 
 #endif /* _TESTS_ORACLE_WALK_H */

@@ -22,10 +22,19 @@
  * for this peer was known before it began and had not been received. A message
  * that never came to a living node is lost: for a multicast, not atomic.
  *
+ * A multicast is here what two peers or more received from: a SEND, a close, a
+ * RELEASE of several nodes or handles, or of a node with handles in several
+ * peers. All multicasts must have happened one after the other: there must be
+ * an instant for each, between its b and its known, so that every peer received
+ * its multicasts in the order of the instants. If two peers disagree about two
+ * of them there are none; nor if more peers do so in a circle, without any two
+ * who could notice. A transaction comes to a peer in one piece, in its order.
+ *
  * Which transaction a notification belongs to cannot always be seen from
  * outside. Where it cannot, the notification gets the smallest b and the
  * largest known of all transactions it may belong to, and tells nobody about
  * any of them: the oracle may then miss something, but never invents it.
+ * Whether its transaction is a multicast does not matter then.
  *
  * NODE_RELEASE of handle h, which M (a message or a TRANSFER) brought, by the
  * release R. It is M's if h was on its way when R took effect, else R's.
@@ -33,7 +42,6 @@
  *   - R had returned when the RECV that returned M (or the TRANSFER) began:
  *     M's, and nothing but M's own may stand between the two.
  *   - they overlap: either.
- * The releases in the close of a peer count as known only when close returns.
  *
  * HANDLE_RELEASE of node n belongs to the call that dropped the last handle.
  * The last drop of all is not before the last b of any drop, so the candidates
@@ -72,7 +80,7 @@ struct o_tx {
 	uint8_t kind, n_dst, n_xfer;
 	uint8_t create; /* bit i: xfer[i] made a node */
 	uint16_t peer, to;
-	uint32_t mask; /* peers addressed, a hint for who reacts to it */
+	uint64_t mask; /* peers addressed, a hint for who reacts to it */
 	uint32_t got; /* checker: bit i: destination i got it */
 	union {
 		uint64_t dst[O_DST]; /* SEND: handles; RELEASE: any IDs */
@@ -101,7 +109,7 @@ struct o_peer {
 struct o_obj {
 	uint64_t id;
 	uint16_t peer;
-	bool used, is_node, unsure;
+	bool is_node, unsure;
 	uint8_t slot;
 	uint32_t node; /* handle: its node, once resolved */
 	uint32_t tx; /* made by, or brought by where rx is set */
@@ -117,8 +125,8 @@ struct o_obj {
 enum o_bad {
 	O_BAD_ORDER, O_BAD_VISIBLE, O_BAD_LOST, O_BAD_TWICE, O_BAD_FAILED,
 	O_BAD_DEAD, O_BAD_NOTE_LOST, O_BAD_NOTE_TWICE, O_BAD_NOTE_EARLY,
-	O_BAD_NOTE_LATE, O_BAD_NOTE_APART, O_BAD_WAKE, O_BAD_BOGUS,
-	O_BAD_AGREE, O_BAD_N
+	O_BAD_NOTE_LATE, O_BAD_APART, O_BAD_AGREE, O_BAD_LINE, O_BAD_WAKE,
+	O_BAD_BOGUS, O_BAD_N
 };
 
 static const char *const o_bad_name[O_BAD_N] = {
@@ -126,22 +134,24 @@ static const char *const o_bad_name[O_BAD_N] = {
 	"messages twice or misdirected", "failed calls with effect",
 	"messages on a dead node", "lost notifications",
 	"notifications twice", "early notifications",
-	"notifications after the release", "notifications apart from message",
-	"missed wakeups", "impossible records", "agreement of multicasts",
+	"notifications after the release", "transactions torn or shuffled",
+	"agreement of multicasts", "one line of all multicasts",
+	"missed wakeups", "impossible records",
 };
 
 struct o_world {
 	uint64_t g;
 	uint32_t n_tx, max_tx;
 	uint32_t n_peer;
-	uint32_t n_shared; /* the first peers, for the agreement check */
+	uint32_t n_shared; /* the first peers, used in every round */
 	struct o_tx *tx;
 	struct o_obj *obj;
+	uint32_t *table; /* finds an object by peer and ID: its index + 1 */
 	uint32_t max_obj, n_obj;
 	struct o_peer peer[O_PEERS];
 	/* summed up over rounds */
 	uint64_t bad[O_BAD_N];
-	uint64_t sum_tx, sum_failed, sum_user, sum_note[2], sum_empty;
+	uint64_t sum_call, sum_tx, sum_failed, sum_user, sum_note[2], sum_empty;
 	uint64_t sum_multi, sum_unsure;
 	bool quiet;
 };
@@ -173,6 +183,7 @@ static struct o_world *o_new(uint32_t max_tx)
 	for (w->max_obj = 1024; w->max_obj < 8 * max_tx; w->max_obj *= 2)
 		;
 	w->obj = o_map(sizeof(*w->obj) * w->max_obj);
+	w->table = o_map(sizeof(*w->table) * 2 * w->max_obj);
 	for (i = 0; i < O_PEERS; i++) {
 		w->peer[i].max_rx = 4 * max_tx;
 		w->peer[i].rx = o_map(sizeof(struct o_rx) * 4 * max_tx);
@@ -180,21 +191,21 @@ static struct o_world *o_new(uint32_t max_tx)
 	return w;
 }
 
-/* Begin a round with nothing. Memory that a round touched is given back. */
+/* Begin a round with nothing. What short-lived peers touched is given back. */
 static void o_reset(struct o_world *w)
 {
 	uint32_t i;
 
-	for (i = 0; i < w->n_peer && i < O_PEERS; i++) {
-		madvise(w->peer[i].rx, sizeof(struct o_rx) * w->peer[i].max_rx,
-			MADV_REMOVE);
+	for (i = 0; i < O_PEERS; i++) {
+		if (i >= w->n_shared && i < w->n_peer)
+			madvise(w->peer[i].rx,
+				sizeof(struct o_rx) * w->peer[i].max_rx,
+				MADV_REMOVE);
 		w->peer[i].n_rx = 0;
 		w->peer[i].close = O_NONE;
 	}
-	for (; i < O_PEERS; i++)
-		w->peer[i].close = O_NONE;
-	memset(w->tx, 0, sizeof(*w->tx) * w->max_tx);
-	memset(w->obj, 0, sizeof(*w->obj) * w->max_obj);
+	memset(w->tx, 0, sizeof(*w->tx) * w->n_tx);
+	memset(w->table, 0, sizeof(*w->table) * 2 * w->max_obj);
 	w->g = 1;
 	w->n_tx = w->n_peer = w->n_obj = 0;
 }
@@ -204,7 +215,7 @@ o_bad(struct o_world *w, enum o_bad kind, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (w->bad[kind]++ >= O_SHOW || w->quiet || kind == O_BAD_AGREE)
+	if (w->bad[kind]++ >= O_SHOW || w->quiet)
 		return;
 	printf("# %s: ", o_bad_name[kind]);
 	va_start(ap, fmt);
@@ -217,32 +228,35 @@ static uint64_t o_known(const struct o_world *w, uint32_t tx)
 {
 	const struct o_tx *x = &w->tx[tx];
 
-	return x->v < x->e && x->kind != O_CLOSE ? x->v : x->e;
+	return x->v < x->e ? x->v : x->e;
 }
 
 /* The object of a peer with this ID, made on request, else O_NONE. */
 static uint32_t o_find(struct o_world *w, uint16_t peer, uint64_t id, bool make)
 {
 	uint64_t h = id * 0x9e3779b97f4a7c15 ^ peer * 0xbf58476d1ce4e5b9;
-	uint32_t i = (h >> 20) & (w->max_obj - 1);
+	uint32_t mask = 2 * w->max_obj - 1, i = (h >> 20) & mask;
 	struct o_obj *o;
 
-	for (; w->obj[i].used; i = (i + 1) & (w->max_obj - 1))
-		if (w->obj[i].id == id && w->obj[i].peer == peer)
-			return i;
+	for (; w->table[i]; i = (i + 1) & mask) {
+		o = &w->obj[w->table[i] - 1];
+		if (o->id == id && o->peer == peer)
+			return w->table[i] - 1;
+	}
 	if (!make)
 		return O_NONE;
-	if (++w->n_obj > w->max_obj / 2) {
+	if (w->n_obj == w->max_obj) {
 		printf("Bail out! the table of objects is full\n");
 		exit(255);
 	}
-	o = &w->obj[i];
-	o->used = true;
+	o = &w->obj[w->n_obj++];
+	memset(o, 0, sizeof(*o));
 	o->id = id;
 	o->peer = peer;
 	o->node = o->tx = o->rx = o->rel = o->note = o->cand = O_NONE;
 	o->cand_b = O_NEVER;
-	return i;
+	w->table[i] = w->n_obj;
+	return w->n_obj - 1;
 }
 
 /* The node of handle @id of @peer. */
@@ -338,16 +352,17 @@ static void o_objects(struct o_world *w)
 /* Match messages with their sends. */
 static void o_match(struct o_world *w)
 {
-	uint32_t p, j, i;
+	uint32_t p, j, i, n, last, last_i;
 
 	for (p = 0; p < w->n_peer; p++) {
+		last = last_i = O_NONE;
 		for (j = 0; j < w->peer[p].n_rx; j++) {
 			struct o_rx *r = &w->peer[p].rx[j];
-			uint32_t n = o_find(w, p, r->id, false);
 			struct o_tx *x = &w->tx[r->tx];
 
 			if (r->type != BUS1_MESSAGE_TYPE_USER)
 				continue;
+			n = o_find(w, p, r->id, false);
 			if (x->err)
 				o_bad(w, O_BAD_FAILED,
 				      "peer %u received T%u, which failed: %s",
@@ -362,6 +377,12 @@ static void o_match(struct o_world *w)
 				      p, r->tx, (unsigned long long)r->id);
 			else
 				x->got |= 1u << i;
+			if (r->tx == last && i < last_i)
+				o_bad(w, O_BAD_APART,
+				      "peer %u received T%u for destination %u behind that for %u",
+				      p, r->tx, i, last_i);
+			last = r->tx;
+			last_i = i;
 			if (r->n != x->n_xfer)
 				o_bad(w, O_BAD_BOGUS,
 				      "peer %u received T%u with %u handles, not %u",
@@ -400,10 +421,10 @@ static void o_ends(struct o_world *w)
 			o->unsure |= x->e == O_NEVER;
 		}
 	}
-	for (n = 0; n < w->max_obj; n++) {
+	for (n = 0; n < w->n_obj; n++) {
 		struct o_obj *o = &w->obj[n];
 
-		if (o->used && o->is_node && o->rel == O_NONE)
+		if (o->is_node && o->rel == O_NONE)
 			o->rel = w->peer[o->peer].close;
 	}
 	for (p = 0; p < w->n_peer; p++) {
@@ -556,11 +577,11 @@ static void o_drops(struct o_world *w, int pass)
 
 	for (i = 0; i < w->n_tx; i++)
 		o_drops_of(w, i, pass);
-	for (i = 0; i < w->max_obj; i++) {
+	for (i = 0; i < w->n_obj; i++) {
 		struct o_obj *o = &w->obj[i];
 		uint32_t n;
 
-		if (!o->used || o->is_node)
+		if (o->is_node)
 			continue;
 		n = o_node(w, o->peer, o->id);
 		if (n == O_NONE)
@@ -579,5 +600,6 @@ static void o_drops(struct o_world *w, int pass)
 }
 
 #include "oracle-walk.h"
+#include "oracle-line.h"
 
 #endif /* _TESTS_ORACLE_H */

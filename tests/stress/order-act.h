@@ -16,9 +16,9 @@
 #include "b1-raw.h"
 #include "oracle.h"
 
-#define SHARED 8 /* shared peers at most */
+#define SHARED 64 /* shared peers at most */
 #define POOL 8
-#define ACTORS 64
+#define ACTORS 192
 #define ROOM 4096
 #define WAKE_MS 8000
 #define HANG_MS 60000
@@ -32,6 +32,7 @@
 struct actor {
 	uint64_t rand;
 	uint32_t cur; /* its latest call */
+	uint64_t bait; /* what it took last */
 	bool child, ready; /* a process; it let go of others' peers */
 	pid_t pid;
 	int fd;
@@ -56,7 +57,11 @@ static struct shared {
 	int fd[SHARED];
 	uint64_t root[SHARED][SHARED]; /* [p][q]: in p, to the node of q */
 	int vol[ACTORS]; /* short-lived peers of this process */
-	uint32_t last; /* the call that returned last */
+	pthread_mutex_t turn[SHARED]; /* RECV, where several threads receive */
+	uint64_t last; /* the call that returned last */
+	uint64_t flock; /* the multicast that began last */
+	uint64_t bait; /* a handle that is being released, and its slot */
+	uint64_t bitten; /* the one that was used last */
 	uint32_t quiet; /* receivers that will not react any more */
 	uint64_t missed, odd, readable;
 	bool stop, drain;
@@ -64,7 +69,8 @@ static struct shared {
 
 static struct o_world *w;
 static uint64_t round_no;
-static unsigned int n_shared = 4, n_senders = 3;
+/* shared peers, threads that receive from each, threads that send */
+static unsigned int n_shared = 4, n_each = 1, n_senders = 3;
 static bool opt_kill, opt_reopen;
 static int wake_fd, side[2];
 /* Held to open or close a short-lived peer, and to fork. */
@@ -98,6 +104,12 @@ static int slot_fd(const struct actor *a, uint32_t s)
 static uint32_t slot_peer(const struct actor *a, uint32_t s)
 {
 	return s < n_shared ? s : a->peer;
+}
+
+/* Threads that receive from shared peers: the first actors. */
+static uint32_t n_receivers(void)
+{
+	return n_shared * n_each;
 }
 
 /* A random slot. */
@@ -232,9 +244,9 @@ static void keep_node(struct actor *a, uint32_t s, uint64_t id)
  * A handle in slot @s, if possible to one of the peers in @mask. Rarely it is
  * one that another actor may be releasing at this moment.
  */
-static uint64_t pick(struct actor *a, uint32_t s, uint32_t mask, uint32_t *hit)
+static uint64_t pick(struct actor *a, uint32_t s, uint64_t mask, uint64_t *hit)
 {
-	struct actor *other = &sh->actor[rnd(a, n_shared + n_senders)];
+	struct actor *other = &sh->actor[rnd(a, n_receivers() + n_senders)];
 	uint32_t q = rnd(a, n_shared), i;
 
 	if (s < n_shared && chance(a, 6)) {
@@ -244,33 +256,38 @@ static uint64_t pick(struct actor *a, uint32_t s, uint32_t mask, uint32_t *hit)
 	}
 	if (a->n_pool[s] && chance(a, mask ? 15 : 45))
 		return a->pool[s][rnd(a, a->n_pool[s])];
-	for (i = 0; mask && i < n_shared && !(mask & (1u << q)); i++)
+	for (i = 0; mask && i < n_shared && !(mask & (1ull << q)); i++)
 		q = (q + 1) % n_shared;
-	*hit |= 1u << q;
+	*hit |= 1ull << q;
 	return s < n_shared ? sh->root[s][q] : a->root[q];
 }
 
+/* @bait: a handle to use, to send to or to send along; or 0 */
 static void do_send(struct actor *a, uint32_t s, uint32_t n_dst,
-		    uint32_t n_xfer, uint32_t mask)
+		    uint32_t n_xfer, uint64_t mask, uint64_t bait)
 {
 	static const uint16_t sizes[] = { 24, 24, 24, 24, 25, 200, 1000, ROOM };
 	struct o_tx *x = begin(a, O_SEND, s);
 	struct payload *pay;
 	unsigned char room[ROOM];
-	uint64_t old[O_DST + O_XFER];
-	uint32_t i, hit = 0, n_old = 0;
+	uint64_t old[O_DST + O_XFER], hit = 0;
+	uint32_t i, n_old = 0;
 
 	if (!x)
 		return;
 	for (i = 0; i < n_dst; i++)
 		old[n_old++] = x->dst[i] = pick(a, s, mask, &hit);
+	if (bait && !n_xfer)
+		x->dst[n_dst - 1] = bait;
 	for (i = 0; i < n_xfer; i++) {
-		if (chance(a, 40)) {
+		if (bait && !i) {
+			x->xfer[i].id = bait;
+		} else if (chance(a, 40)) {
 			x->xfer[i].flags = BUS1_TRANSFER_FLAG_CREATE;
 			x->xfer[i].id = BUS1_INVALID;
 			x->create |= 1u << i;
 		} else {
-			uint32_t none = 0;
+			uint64_t none = 0;
 
 			old[n_old++] = x->xfer[i].id = pick(a, s, 0, &none);
 		}
@@ -282,6 +299,10 @@ static void do_send(struct actor *a, uint32_t s, uint32_t n_dst,
 	pay->round = round_no;
 	pay->tx = x - w->tx;
 	pay->check = ~(pay->round ^ pay->tx);
+	if (n_dst > 1)
+		__atomic_store_n(&sh->flock, x - w->tx, __ATOMIC_SEQ_CST);
+	if (bait)
+		__atomic_store_n(&sh->bitten, bait, __ATOMIC_SEQ_CST);
 	x->b = o_g(w);
 	if (!end(a, x, raw_send(slot_fd(a, s), n_dst, x->dst, pay,
 				sizes[rnd(a, 8)], x->xfer, n_xfer))) {
@@ -290,6 +311,9 @@ static void do_send(struct actor *a, uint32_t s, uint32_t n_dst,
 				keep_node(a, s, x->xfer[i].id);
 		return;
 	}
+	/* it was the bait */
+	if (bait)
+		return;
 	/* One of these is dead; of the living ones, one less is no harm. */
 	for (i = 0; i < n_old; i++) {
 		uint32_t had = a->n_pool[s];
@@ -320,9 +344,9 @@ static void act_release(struct actor *a, uint32_t s, bool node)
 
 static void act_transfer(struct actor *a, uint32_t s, bool create)
 {
-	uint32_t to = any_slot(a), hit = 0;
-	uint64_t id = create ? BUS1_INVALID : pick(a, s, 0, &hit);
+	uint64_t hit = 0, id = create ? BUS1_INVALID : pick(a, s, 0, &hit);
 	uint64_t node, handle;
+	uint32_t to = any_slot(a);
 
 	if (do_transfer(a, s, to, id, &node, &handle))
 		return;
@@ -331,56 +355,118 @@ static void act_transfer(struct actor *a, uint32_t s, bool create)
 		keep_node(a, s, node);
 }
 
-/* Multicast, and at once try to reach one of the receivers before it. */
-static void overtake(struct actor *a, uint32_t s, uint32_t mask)
+static uint32_t many(struct actor *a)
 {
-	do_send(a, s, 2 + rnd(a, O_DST - 1), 0, mask);
+	return 2 + rnd(a, O_DST - 1);
+}
+
+/* Multicast, and at once try to reach one of the receivers before it. */
+static void overtake(struct actor *a, uint32_t s, uint64_t mask)
+{
+	do_send(a, s, many(a), 0, mask, 0);
 	if (w->tx[a->cur].kind == O_SEND && w->tx[a->cur].mask)
-		do_send(a, s, 1, 0, w->tx[a->cur].mask);
+		do_send(a, s, 1, 0, w->tx[a->cur].mask, 0);
+}
+
+/* A node with one handle, which goes while the others are asked to use it. */
+static void tempt(struct actor *a)
+{
+	uint32_t from = rnd(a, n_shared), s = rnd(a, n_shared), i;
+	uint64_t node, handle;
+
+	if (do_transfer(a, from, s, BUS1_INVALID, &node, &handle))
+		return;
+	__atomic_store_n(&sh->bait, handle << 8 | s, __ATOMIC_SEQ_CST);
+	for (i = 0; i < 400; i++) {
+		if (__atomic_load_n(&sh->bitten, __ATOMIC_SEQ_CST) == handle)
+			break;
+		if (i % 50 == 49)
+			sched_yield();
+	}
+	for (i = rnd(a, 500); i; i--)
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	do_release(a, s, &handle, 1);
 }
 
 /* One or a few calls from slot @s, at peers in @mask if that is not 0. */
-static void act(struct actor *a, uint32_t s, uint32_t mask)
+static void act(struct actor *a, uint32_t s, uint64_t mask)
 {
 	uint32_t dice = rnd(a, 100);
 
 	if (mask)
 		dice %= 75;
 	if (dice < 35)
-		do_send(a, s, 1, 0, mask);
+		do_send(a, s, 1, 0, mask, 0);
 	else if (dice < 46)
-		do_send(a, s, 2 + rnd(a, O_DST - 1), 0, mask);
+		do_send(a, s, many(a), 0, mask, 0);
 	else if (dice < 58)
 		overtake(a, s, mask);
 	else if (dice < 75)
-		do_send(a, s, 1 + rnd(a, 3), 1 + rnd(a, O_XFER), mask);
-	else if (dice < 84)
+		do_send(a, s, 1 + rnd(a, 3), 1 + rnd(a, O_XFER), mask, 0);
+	else if (dice < 81)
 		act_release(a, s, false);
-	else if (dice < 90)
+	else if (dice < 88)
 		act_release(a, s, true);
+	else if (dice < 93)
+		tempt(a);
 	else
-		act_transfer(a, s, dice >= 95);
+		act_transfer(a, s, dice >= 97);
 }
 
-/* Wait for a sign that a call returned, then send to whom it went. */
+/* What another one puts at @at next, or what is there after a while. */
+static void await(const uint64_t *at, uint64_t *now)
+{
+	uint64_t was = __atomic_load_n(at, __ATOMIC_RELAXED);
+	uint32_t i;
+
+	for (*now = was, i = 0; *now == was && i < 400; i++) {
+		if (i % 100 == 99)
+			sched_yield();
+		*now = __atomic_load_n(at, __ATOMIC_ACQUIRE);
+	}
+}
+
+/*
+ * Wait for a sign of what others do, and do something about it: use a handle
+ * that is being released, multicast together with one that begins, send to
+ * whom a call went that returned.
+ */
 static void follow(struct actor *a, uint32_t s)
 {
-	uint32_t tx, was = __atomic_load_n(&sh->last, __ATOMIC_RELAXED), i;
+	uint32_t dice = rnd(a, 100), tx;
+	uint64_t now;
 
-	if (chance(a, 40)) {
-		if (read(side[0], &tx, sizeof(tx)) != sizeof(tx))
-			return;
-	} else {
-		for (i = 0; i < 3000; i++) {
-			tx = __atomic_load_n(&sh->last, __ATOMIC_ACQUIRE);
-			if (tx != was)
-				break;
-		}
-		if (i == 3000)
-			return;
+	if (dice < 20) {
+		await(&sh->bait, &now);
+		if (now != a->bait)
+			do_send(a, now & 0xff, 1 + rnd(a, 3), !rnd(a, 4), 0,
+				now >> 8);
+		a->bait = now;
+		return;
+	}
+	if (dice < 45) {
+		await(&sh->flock, &now);
+		do_send(a, s, many(a), 0, w->tx[now].mask, 0);
+		return;
+	}
+	if (dice < 75) {
+		await(&sh->last, &now);
+		tx = now;
+	} else if (read(side[0], &tx, sizeof(tx)) != sizeof(tx)) {
+		return;
 	}
 	if (tx < w->max_tx && w->tx[tx].kind == O_SEND)
 		act(a, s, w->tx[tx].mask);
+}
+
+/* Only when nobody else wants to run: others meet what it has begun. */
+static void stall(struct actor *a, uint32_t s)
+{
+	static const struct sched_param prio;
+
+	sched_setscheduler(0, SCHED_IDLE, &prio);
+	do_send(a, s, many(a), 0, 0, 0);
+	sched_setscheduler(0, SCHED_OTHER, &prio);
 }
 
 static void *sender(void *arg)
@@ -392,10 +478,14 @@ static void *sender(void *arg)
 
 		if (chance(a, 40))
 			follow(a, s);
+		else if (chance(a, 5))
+			stall(a, s);
 		else
 			act(a, s, 0);
 		if (chance(a, 2))
 			usleep(rnd(a, 300));
+		else if (chance(a, 5))
+			sched_yield();
 	}
 	return NULL;
 }
@@ -417,6 +507,17 @@ static void saw_nothing(struct o_peer *p, uint64_t s, uint64_t t)
 	__atomic_store_n(&p->n_rx, n + 1, __ATOMIC_SEQ_CST);
 }
 
+/* Threads receive from a peer in turns: else nobody could say in what order. */
+static void take_turn(uint32_t s, bool take)
+{
+	if (s >= n_shared || n_each == 1)
+		return;
+	if (take)
+		pthread_mutex_lock(&sh->turn[s]);
+	else
+		pthread_mutex_unlock(&sh->turn[s]);
+}
+
 /* One RECV on slot @s; false if there was nothing. */
 static bool receive(struct actor *a, uint32_t s, bool react)
 {
@@ -425,11 +526,15 @@ static bool receive(struct actor *a, uint32_t s, bool react)
 	unsigned char room[ROOM];
 	struct payload *pay = (struct payload *)room;
 	struct raw_msg m = { 0 };
-	struct o_rx *r = &p->rx[p->n_rx];
-	uint64_t from = o_g(w), to;
-	uint32_t i;
-	int e = raw_recv(slot_fd(a, s), &m, room, sizeof(room), t, O_XFER);
+	struct o_rx *r;
+	uint64_t from, to;
+	uint32_t i, by;
+	int e;
 
+	take_turn(s, true);
+	r = &p->rx[p->n_rx];
+	from = o_g(w);
+	e = raw_recv(slot_fd(a, s), &m, room, sizeof(room), t, O_XFER);
 	to = o_g(w);
 	if (e) {
 		if (e != EAGAIN) {
@@ -437,6 +542,7 @@ static bool receive(struct actor *a, uint32_t s, bool react)
 			__atomic_fetch_add(&sh->odd, 1, __ATOMIC_SEQ_CST);
 		}
 		saw_nothing(p, from, to);
+		take_turn(s, false);
 		return false;
 	}
 	if (p->n_rx >= p->max_rx)
@@ -452,9 +558,11 @@ static bool receive(struct actor *a, uint32_t s, bool react)
 		r->tx = pay->tx;
 	for (i = 0; i < m.n_t && i < O_XFER; i++)
 		r->h[r->n++] = t[i].id;
+	by = r->tx;
 	__atomic_store_n(&p->n_rx, p->n_rx + 1, __ATOMIC_SEQ_CST);
-	if (react && r->tx < w->max_tx && !flag(&sh->stop) && chance(a, 30))
-		act(a, s, w->tx[r->tx].mask & ~(1u << s));
+	take_turn(s, false);
+	if (react && by < w->max_tx && !flag(&sh->stop) && chance(a, 30))
+		act(a, s, w->tx[by].mask & ~(1ull << s));
 	if (m.type == BUS1_MESSAGE_TYPE_NODE_RELEASE)
 		forget(a, s, m.id);
 	for (i = 0; i < m.n_t && i < O_XFER; i++)
@@ -470,6 +578,12 @@ static uint64_t now_ms(void)
 	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
 }
 
+/* Slept since @start for as long as it may take, and @p is readable? */
+static bool slept_through(struct pollfd *p, uint64_t start)
+{
+	return now_ms() - start >= WAKE_MS && poll(p, 1, 0) == 1;
+}
+
 /* Sleep until the peer is readable; odd peers by edge-triggered epoll. */
 static void wait_for(struct actor *a, uint32_t s, int ep)
 {
@@ -479,9 +593,11 @@ static void wait_for(struct actor *a, uint32_t s, int ep)
 	struct epoll_event ev;
 
 	if (chance(a, 30)) {
+		take_turn(s, true);
 		from = o_g(w);
 		if (!poll(p, 1, 0))
 			saw_nothing(&w->peer[s], from, o_g(w));
+		take_turn(s, false);
 		sched_yield();
 		return;
 	}
@@ -490,19 +606,19 @@ static void wait_for(struct actor *a, uint32_t s, int ep)
 		epoll_wait(ep, &ev, 1, WAKE_MS);
 	else
 		poll(p, 2, WAKE_MS);
-	if (now_ms() - start >= WAKE_MS && poll(p, 1, 0) == 1)
+	if (slept_through(p, start))
 		__atomic_fetch_add(&sh->missed, 1, __ATOMIC_SEQ_CST);
 }
 
 static void *receiver(void *arg)
 {
 	struct actor *a = arg;
-	uint32_t s = a - sh->actor;
+	uint32_t s = (a - sh->actor) % n_shared;
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
 	bool quiet = false, drain, stop;
 	int ep = -1;
 
-	if (s & 1) {
+	if ((a - sh->actor) & 1) {
 		ep = epoll_create1(EPOLL_CLOEXEC);
 		if (epoll_ctl(ep, EPOLL_CTL_ADD, sh->fd[s], &ev))
 			bail_out("cannot watch a peer: %s", strerror(errno));

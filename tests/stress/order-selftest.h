@@ -7,7 +7,7 @@
  *
  * Invented histories, one for each kind of violation and for each neighbour of
  * one that is none. Peers 0, 1 and 2; H(p, q) is in peer p the ID of a handle
- * to the first node of q, whose ID is NODE.
+ * to the first node of q, whose ID is NODE. Peer 3 only receives, from peer 0.
  */
 #define NODE 1
 #define H(_p, _q) (11 + 10 * (_p) + 2 * (_q))
@@ -389,6 +389,78 @@ static void st_disagree(void)
 	st_got(2, 162, x);
 }
 
+/* Three multicasts of peer 0: x to 1 and 2, y to 2 and 3, z to 3 and 1 or 0. */
+static void st_three(uint64_t z_b, bool circle)
+{
+	uint32_t x = st_send(0, 100, 110, 2, H(0, 1), H(0, 2));
+	uint32_t y = st_send(0, 100, 400, 2, H(0, 2), H(0, 3));
+	uint32_t z = st_send(0, z_b, 400, 2, H(0, 3), H(0, circle));
+
+	st_got(2, 200, y);
+	st_got(2, 202, x);
+	st_got(3, 200, z);
+	st_got(3, 202, y);
+	st_got(circle, 210, circle ? x : z);
+	st_got(1, 212, circle ? z : x);
+}
+
+static void st_circle(void) { st_three(100, true); }
+static void st_crooked(void) { st_three(120, false); }
+static void st_straight(void) { st_three(105, false); }
+
+/* A message of peer 0 to 2 and a release of its node, both for 1 as well. */
+static void st_mixed(uint64_t b, bool agree)
+{
+	uint32_t x = st_send(1, 100, 190, 2, H(1, 0), H(1, 2));
+
+	st_release(1, b, b + 90, NODE);
+	st_noted(1, 200, NOTE_N, H(1, 1));
+	st_got(0, 200, x);
+	st_noted(0, 202, NOTE_N, H(0, 1));
+	if (agree)
+		st_got(2, 200, x);
+	st_noted(2, 202, NOTE_N, H(2, 1));
+	if (!agree)
+		st_got(2, 204, x);
+}
+
+static void st_mixed_clean(void) { st_mixed(100, true); }
+static void st_mixed_disagree(void) { st_mixed(100, false); }
+
+static void st_closed_disagree(void)
+{
+	st_mixed_disagree();
+	st->tx[st->n_tx - 1].kind = O_CLOSE;
+	st->tx[st->n_tx - 1].n_dst = 0;
+	st->peer[1].close = st->n_tx - 1;
+	st->peer[1].n_rx = 0;
+}
+
+static void st_bogus(void)
+{
+	st_got(2, 110, 100000);
+}
+
+/* Twice to peer 2, and between the two a stranger; or the second one first. */
+static void st_double(bool torn, bool shuffled)
+{
+	uint32_t x, y;
+
+	st_give(2, 3, true, 0, 77);
+	x = st_send(0, 100, 190, 2, H(0, 2), 77);
+	y = st_send(1, 100, 190, 1, H(1, 2), 0);
+	st_recv(2, 200, 201, BUS1_MESSAGE_TYPE_USER, shuffled ? 3 : NODE, x);
+	if (torn)
+		st_got(2, 202, y);
+	st_recv(2, 204, 205, BUS1_MESSAGE_TYPE_USER, shuffled ? NODE : 3, x);
+	if (!torn)
+		st_got(2, 206, y);
+}
+
+static void st_double_clean(void) { st_double(false, false); }
+static void st_torn(void) { st_double(true, false); }
+static void st_shuffled(void) { st_double(false, true); }
+
 static const struct st_case {
 	const char *what;
 	void (*make)(void);
@@ -420,7 +492,7 @@ static const struct st_case {
 	{ "NODE_RELEASE vanishes with its handle", st_note_vanished, -1 },
 	{ "NODE_RELEASE behind its handle", st_flight_behind, -1 },
 	{ "NODE_RELEASE apart from its handle", st_flight_apart,
-	  O_BAD_NOTE_APART },
+	  O_BAD_APART },
 	{ "apart, the handle was there", st_flight_arrived, -1 },
 	{ "apart, the release overlapped", st_flight_overlap, -1 },
 	{ "behind, the release overlapped", st_flight_overlap2, -1 },
@@ -438,6 +510,19 @@ static const struct st_case {
 	{ "a drop by discard, RECV had it", st_discard_in_hand, -1 },
 	{ "NODE_RELEASE of a close overtaken", st_closed, O_BAD_ORDER },
 	{ "multicasts in two orders", st_disagree, O_BAD_AGREE },
+	{ "three multicasts in a circle", st_circle, O_BAD_LINE },
+	{ "three, the last one known before the first", st_crooked,
+	  O_BAD_LINE },
+	{ "three on a line", st_straight, -1 },
+	{ "a multicast and a release, in one order", st_mixed_clean, -1 },
+	{ "a multicast and a release, in two", st_mixed_disagree,
+	  O_BAD_AGREE },
+	{ "a multicast and a close, in two orders", st_closed_disagree,
+	  O_BAD_AGREE },
+	{ "two messages to one peer", st_double_clean, -1 },
+	{ "and a stranger between them", st_torn, O_BAD_APART },
+	{ "and the second one first", st_shuffled, O_BAD_APART },
+	{ "a message nobody sent", st_bogus, O_BAD_BOGUS },
 };
 
 static void st_begin(void)
@@ -446,7 +531,8 @@ static void st_begin(void)
 
 	o_reset(st);
 	memset(st->bad, 0, sizeof(st->bad));
-	st->n_peer = st->n_shared = 3;
+	st->n_peer = st->n_shared = 4;
+	st_give(3, NODE, true, 0, H(0, 3));
 	for (p = 0; p < 3; p++) {
 		st_give(p, NODE, true, 0, H(0, p));
 		st_give(0, H(0, p), false, 1, H(1, p));
@@ -506,16 +592,34 @@ static bool st_random(uint64_t *seed)
 	r[1].tx = swap.tx;
 	for (i = 0; i < st->n_tx; i++)
 		st->tx[i].got = 0;
-	memset(st->obj, 0, sizeof(*st->obj) * st->max_obj);
+	memset(st->table, 0, sizeof(*st->table) * 2 * st->max_obj);
 	st->n_obj = 0;
 	o_check(st);
 	return st->bad[O_BAD_ORDER] > 0;
 }
 
+/* The one kind that is seen by the clock. */
+static bool st_wake(void)
+{
+	int side[2];
+	struct pollfd p = { .events = POLLIN };
+	bool right;
+
+	if (pipe(side))
+		return false;
+	p.fd = side[0];
+	right = !slept_through(&p, now_ms() - WAKE_MS) &&
+		write(side[1], "", 1) == 1 && !slept_through(&p, now_ms()) &&
+		slept_through(&p, now_ms() - WAKE_MS);
+	close(side[0]);
+	close(side[1]);
+	return right;
+}
+
 static int order_selftest(uint64_t seed)
 {
+	bool good = true, made[O_BAD_N] = { [O_BAD_WAKE] = st_wake() };
 	uint32_t i, k;
-	bool good = true;
 
 	st = o_new(256);
 	st->quiet = true;
@@ -534,7 +638,12 @@ static int order_selftest(uint64_t seed)
 		}
 		ok(right, "oracle: %s: %s", c->what,
 		   c->bad < 0 ? "passes" : o_bad_name[c->bad]);
+		if (right && c->bad >= 0)
+			made[c->bad] = true;
 	}
+	for (k = 0; k < O_BAD_N; k++)
+		ok(made[k], "oracle: knows %s when it meets them",
+		   o_bad_name[k]);
 	for (i = 0; i < 2000 && good; i++)
 		good = st_random(&seed);
 	ok(good, "oracle: 2000 random histories, clean and with one exchange");
