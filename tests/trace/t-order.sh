@@ -52,6 +52,7 @@ done
 # Multicasts of several senders, as fast as they go, and how many there were
 verb_start order 0.2
 trace-order 7 5 3 211 >"$dir/load"
+sleep 0.5
 verb_end TERM
 is "multicasts: status 0 by SIGTERM" $status 0
 ok "multicasts: the identity holds" identity
