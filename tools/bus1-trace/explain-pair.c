@@ -257,9 +257,15 @@ static void show_promise(enum promise promise, const char *first, bool numbers)
 		       a->call->tx.seq, b->call->tx.seq, first);
 		return;
 	case PROMISE_NONE:
-		printf(numbers ? "The bus promises no order: whoever receives from both may receive either first.\n" :
-				 "Both are multicasts: whoever receives from both receives the same first; but\n"
-				 "which, their numbers would say, and they are not recorded.\n");
+		if (numbers)
+			printf("%s no order: whoever receives from both may receive\n"
+			       "either first.\n",
+			       first_by_clock() ?
+				       "But for that the bus promises" :
+				       "The bus promises");
+		else
+			printf("Both are multicasts: whoever receives from both receives the same first; but\n"
+			       "which, their numbers would say, and they are not recorded.\n");
 	}
 }
 
