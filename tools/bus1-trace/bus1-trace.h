@@ -5,7 +5,7 @@
 /*
  * DOC: bus1-trace
  *
- * One file a verb, and shared parts:
+ * One file a verb (order: verify.c), and shared parts:
  *
  *   system.c    what this machine offers: module, schema, BTF, privileges
  *   options.c   command lines
@@ -15,10 +15,11 @@
  *   count.c     what became of all events
  *   events.c    the events' and their arguments' names
  *   peers.c     which process is behind which peer
- *   order.c     from order of arrival to order of the module's stamps
+ *   sort.c      from order of arrival to order of the module's stamps
  *   fold.c      the messages of a transaction, until it commits
  *   snapshot.c  all peers as they are now
  *   world.c     all that there is, as the events go on
+ *   cause.c     which call came before which, and by what chain
  *   text.c      rows for people
  *   json.c      records for programs
  */

@@ -171,7 +171,7 @@ static void peers_forget(uint64_t id)
 	while (*link && (*link)->id != id)
 		link = &(*link)->next;
 	peer = *link;
-	/* one with receipts in order.c stays; such are few */
+	/* one with receipts in sort.c stays; such are few */
 	if (!peer || peer->receipts.n)
 		return;
 	*link = peer->next;

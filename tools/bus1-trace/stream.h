@@ -81,7 +81,7 @@ void stream_signals(void);
 
 #define EVENTS_ALL (BUS1_EVENT_BIT(EV_MAX) - 1)
 
-/* order.c: from order of arrival to order of the stamps */
+/* sort.c: from order of arrival to order of the stamps */
 struct peer;
 
 struct heap_entry {
@@ -120,7 +120,7 @@ struct peer {
 	uint32_t bits; /* BUS1_MATCH_*, of a recording */
 	char comm[COMM_LEN]; /* of the process that used it last */
 	char name[NAME_LEN]; /* that the program gave it, or "" */
-	struct heap receipts; /* that wait in order.c */
+	struct heap receipts; /* that wait in sort.c */
 	uint64_t received; /* the last receive number shown */
 	struct peer *next;
 };

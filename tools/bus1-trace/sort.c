@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: order
+ * DOC: sort
  *
  * Events arrive in the order in which CPUs reserved room in the ring. They are
  * shown by the module's stamps: kept back for a while, then taken smallest
