@@ -378,6 +378,14 @@ static inline bool bus1_item_is_node(const struct bus1_item *item)
 	return item->type == BUS1_MESSAGE_TYPE_HANDLE_RELEASE;
 }
 
+/* As events show it: the number of a multicast, as far as @item has it, or 0. */
+static inline u64 bus1_item_seq(const struct bus1_item *item)
+{
+	u64 seq = atomic64_read(&item->seq);
+
+	return seq > BUS1_SEQ_DRAWING ? seq : 0;
+}
+
 /* main.c */
 extern unsigned long long bus1_max_objects;
 extern unsigned long long bus1_max_bytes;

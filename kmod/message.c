@@ -177,7 +177,7 @@ void bus1_msg_discard(struct bus1_msg *message, u32 why,
 		trace_msg_discard(item->peer->id, item->tx_peer, item->tx,
 				  message->index, message->node_id,
 				  message->n_data, message->n_handles, why,
-				  ktime_get_ns(), atomic64_read(&item->seq));
+				  ktime_get_ns(), bus1_item_seq(item));
 
 	for (i = 0; i < message->n_handles; i++) {
 		/* Not all are there if the send failed half-way. */

@@ -273,19 +273,25 @@ static u64 bus1_queue_round(struct bus1_peer *peer, u64 bound)
 {
 	struct list_head *at = &peer->data.leftovers;
 	struct bus1_item *head, *tmp;
+	u64 pos = 0, seq, last = 0;
 	LIST_HEAD(multicasts);
-	u64 pos = 0;
+	bool sorted = true;
 
 	list_for_each_entry_safe(head, tmp, &peer->data.leftovers, entry) {
+		cond_resched();
 		if (!head->pos)
 			head->pos = ++peer->data.pos;
-		if (head->lead && bus1_queue_seq(head->lead))
-			list_move_tail(&head->entry, &multicasts);
-		cond_resched();
+		seq = head->lead ? bus1_queue_seq(head->lead) : 0;
+		if (!seq)
+			continue;
+		sorted = sorted && seq > last;
+		last = seq;
+		list_move_tail(&head->entry, &multicasts);
 	}
 
 	/* Published is for ever: what was read above is read again. */
-	list_sort(NULL, &multicasts, bus1_queue_cmp_seq);
+	if (!sorted)
+		list_sort(NULL, &multicasts, bus1_queue_cmp_seq);
 	list_for_each_entry_safe(head, tmp, &multicasts, entry) {
 		/* Not behind what follows from it. Litmus: position. */
 		pos = max(pos, head->pos);

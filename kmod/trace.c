@@ -56,13 +56,13 @@ void bus1_trace_recv(const struct bus1_item *item, u64 n_recv)
 		trace_msg_recv(item->peer->id, n_recv, item->tx_peer, item->tx,
 			       message->index, message->node_id,
 			       message->n_data, message->n_handles, queued, now,
-			       atomic64_read(&item->seq));
+			       bus1_item_seq(item));
 	} else {
 		node = bus1_item_about(item, &id);
 		trace_notify_recv(item->peer->id, n_recv, item->tx_peer,
 				  item->tx, item->type, id,
 				  node->item.peer->id, node->id, queued, now,
-				  atomic64_read(&item->seq));
+				  bus1_item_seq(item));
 	}
 }
 
@@ -75,5 +75,5 @@ void bus1_trace_drop(const struct bus1_item *item, u32 why)
 	node = bus1_item_about(item, &id);
 	trace_notify_drop(item->peer->id, item->tx_peer, item->tx, item->type,
 			  id, node->item.peer->id, node->id, why,
-			  ktime_get_ns(), atomic64_read(&item->seq));
+			  ktime_get_ns(), bus1_item_seq(item));
 }

@@ -412,8 +412,8 @@ TRACE_EVENT(msg_recv,
 );
 
 /*
- * Message (@peer, @tx, @index) will not be received. @seq as in tx_commit, but 0
- * also where @receiver has not judged it yet.
+ * Message (@peer, @tx, @index) will not be received. @seq as in tx_commit, but it
+ * may be 0 where @receiver has not judged it yet.
  */
 TRACE_EVENT(msg_discard,
 	    TP_PROTO(u64 receiver, u64 peer, u64 tx, u32 index, u64 node,

@@ -10,8 +10,8 @@
 #include "internal.h"
 #include "trace.h"
 
-/* The last number given to a multicast. One line of memory of its own. */
-atomic64_t bus1_seq ____cacheline_aligned_in_smp =
+/* The last number given to a multicast, in a line of memory of its own */
+atomic64_t bus1_seq __cacheline_aligned_in_smp =
 	ATOMIC64_INIT(BUS1_SEQ_DRAWING);
 
 struct bus1_item *bus1_item_get(struct bus1_item *item)
