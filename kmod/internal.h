@@ -174,8 +174,8 @@ struct bus1_item {
 	u8 type;
 	bool last;
 	bool refused;
-	bool ready;
-	bool marked;
+	bool ready : 1;
+	bool marked : 1;
 };
 
 /**
@@ -293,6 +293,9 @@ struct bus1_handle {
 	struct bus1_charge charge;
 	struct bus1_trace *trace;
 };
+
+/* A slab object filled to the last byte: one more would cost each handle 64. */
+static_assert(sizeof(struct bus1_handle) <= 192);
 
 /* What @index and @slot hold. */
 static_assert((u16)(BUS1_MAX_DESTINATIONS - 1) == BUS1_MAX_DESTINATIONS - 1);
