@@ -174,8 +174,8 @@ struct bus1_item {
 	u8 type;
 	bool last;
 	bool refused;
-	bool ready : 1;
-	bool marked : 1;
+	u8 ready : 1;
+	u8 marked : 1;
 };
 
 /**
