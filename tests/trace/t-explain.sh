@@ -32,6 +32,12 @@ row()
 	grep -q -e "$1" "$dir/out"
 }
 
+# flat TEXT: it is, however its lines are broken
+flat()
+{
+	tr -s '\n ' ' ' <"$dir/out" | grep -qF -e "$1"
+}
+
 complains()
 {
 	grep -q -e "$1" "$dir/err"
@@ -55,7 +61,8 @@ ok "the workload ran" grep -q done=1 "$dir/load"
 record_end
 for key in client service left right other node left_node request \
 	request_recv noise reply reply_recv plain plain_reply unanswered pipe_a \
-	pipe_b pipe_b_recv multi_a multi_b queue_a queue_b release released; do
+	pipe_b pipe_b_recv multi_a multi_b queue_a queue_b task task_recv \
+	task_passed task_reply release released; do
 	eval "$key=\$(said $key)"
 done
 
@@ -76,8 +83,13 @@ is "the same thread" "$(chain "$noise" "$reply")" \
 	"first $noise cause-1,thread $reply cause-1"
 is "a receipt at the end" "$(chain "$request" "$reply_recv")" \
 	"first $request cause-0,thread $reply_recv cause-0"
-is "two threads that read from one peer" "$(chain "$queue_a" "$queue_b")" \
-	"first $queue_a cause-2,message recv:$service.8 cause-1,queue recv:$service.9 cause-0,thread $queue_b cause-0"
+is "two threads that read from one peer" \
+	"$(chain "$queue_a" "recv:$service.9")" \
+	"first $queue_a cause-2,message recv:$service.8 cause-1,queue recv:$service.9 cause-0"
+is "and what one of them sends" "$(chain "$queue_a" "$queue_b")" \
+	"first $queue_a cause-2,message recv:$service.8 cause-1,peer $queue_b cause-0"
+is "a thread receives, another sends" "$(chain "$task" "$task_passed")" \
+	"first $task cause-3,message $task_recv cause-1,peer $task_passed cause-4"
 is "a notification" "$(chain "$release" "$released")" \
 	"first $release cause-1,message $released cause-0"
 explain "$release" "$released"
@@ -91,9 +103,10 @@ explain "$pipe_a" "$pipe_b"
 is "joined by something else" "$(verdict)" \
 	"$pipe_a and $pipe_b are concurrent: no chain through the bus joins them (0)"
 ok "what the clock says" row "^By the clock $pipe_a had returned [0-9.]*[mu]s before $pipe_b began"
-ok "the last that is before both" row "^+[0-9.]* *after   $service:2 .* cause-main#\|^+[0-9.]* *after   $service:2 .* service#"
-ok "the first that is after both" row "^+[0-9.]* *before  $pipe_b_recv "
-ok "no promise" row "promises no order"
+ok "the last that is before both" row "^+[0-9.]* *past    $service:2 .* cause-main#\|^+[0-9.]* *past    $service:2 .* service#"
+ok "the first that is after both" row "^+[0-9.]* *future  $pipe_b_recv "
+ok "no promise" row "^Unless anything outside the bus joined them, the bus promises no order:\$"
+ok "which does not depend on how many receive" eval '! row "has one receiver"'
 ok "who received both, and how" row "^service#$service  *4  *5  $pipe_a\$"
 is "rows are narrow" "$(awk 'length > 80' "$dir/out")" ""
 explain "$pipe_b" "$pipe_a"
@@ -105,6 +118,9 @@ is "two multicasts" "$(verdict)" \
 ok "by agreement" row "both receives $multi_a first"
 ok "one receiver" row "^service#$service  *7  *6  $multi_a\$"
 ok "and the other" row "^other#$other  *2  *1  $multi_a\$"
+explain "$pipe_a" "$multi_b"
+ok "a unicast and a multicast: why not" \
+	row "^$pipe_a has one receiver: only multicasts come in one order"
 explain --json "$multi_a" "$multi_b"
 is "json: agreement" "$(lines explain '"verdict":"concurrent","proven":true,"steps":0,"promise":"agreement"')" 1
 is "json: receivers" "$(lines explain_receiver '"first":"a","promised":true')" 2
@@ -125,10 +141,15 @@ resolves "a row about its receipt" "$(bus1-trace monitor -i "$file" |
 resolves "recv:PEER.N" "$request_recv" request_recv reply
 resolves "reply-to: a handle that it brought" "reply-to:$request" reply request
 explain "reply-to:$request" "$request"
-ok "it says so" row "is $reply, the first that service#$service sent through a handle that $request brought"
+ok "it says so" flat "is $reply, the first that service#$service sent through a handle that $request brought "
+is "rows are narrow" "$(awk 'length > 79' "$dir/out")" ""
 resolves "reply-to: by any handle" "reply-to:$plain" plain_reply plain
+resolves "reply-to: a deputy" "reply-to:$task" task_reply task
+explain "reply-to:$task" "$task_passed"
+ok "it says so" flat "is $task_reply, the first that twin#$left sent to node "
+ok "whose handle that was" flat " of peer $right, whose handle $task brought "
 explain "reply-to:$plain" "$request"
-ok "it says so" row "is $plain_reply, the first that service#$service sent back after it received $plain"
+ok "it says so" flat "is $plain_reply, the first that service#$service sent back after $plain, through a handle that it had already "
 resolves "first:" "first:$left" pipe_a multi_a
 resolves "last:PEER@TIME" "last:$left@$(bus1-trace explain -i "$file" --json \
 	"$multi_b" "$multi_a" | sed -n 's/.*"a_begun":\([0-9]*\).*/\1/p')" \
@@ -146,8 +167,11 @@ explain "twin:1"
 ok "a name that two have" complains "which of them? twin#$left, twin#$right\$"
 explain "foo#$client:1"
 ok "another's name" complains "peer $client is called client, not foo"
+explain "client#$client" tx 1
+ok "without quotes: how to name a call" complains "in quotes, as it has blanks"
+is "which is narrow" "$(awk 'length > 80' "$dir/err")" ""
 explain "99:1"
-ok "no such peer" complains "no such peer, but .*client#$client"
+ok "no such peer" complains "no such peer; the peers are: .*client#$client"
 explain "recv:$other.7"
 ok "no such receipt" complains "recv:$other.1 to recv:$other.2"
 explain "seq:$((seq + 7000))"

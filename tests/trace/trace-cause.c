@@ -25,6 +25,7 @@ struct call {
 	const uint64_t *handles; /* SEND to these; none: RECV */
 	int n;
 	bool carry; /* a handle to a new node, or one is expected */
+	uint64_t pass; /* that handle instead of one to a new node */
 	uint64_t release; /* instead: RELEASE */
 	uint64_t handle; /* that came */
 };
@@ -76,6 +77,10 @@ static void run(struct call *call)
 		.ptr_ids = BUS1_FROM_PTR(&call->release),
 	};
 
+	if (call->pass) {
+		transfer.flags = 0;
+		transfer.id = call->pass;
+	}
 	if (call->release)
 		must(ioctl(call->fd, BUS1_CMD_RELEASE, &release), "RELEASE");
 	else if (call->n)
@@ -206,7 +211,7 @@ int main(void)
 	int left = peer_open("left", "twin"), right = peer_open("right", "twin");
 	int other = peer_open("other", "other");
 	uint64_t to_service, to_client, left_to[2], right_to[2], node, node_2;
-	uint64_t carried;
+	uint64_t carried, to_left;
 	pthread_t thread;
 	int i;
 
@@ -278,6 +283,20 @@ int main(void)
 	SEND(CLIENT, service, &to_client);
 	is_tx("queue_b", service);
 	RECV(CLIENT, client);
+
+	/* a request that one thread receives, another passes on, and a deputy answers */
+	to_left = give(left, service, &node_2);
+	SEND_HANDLE(RIGHT, right, &right_to[0]);
+	is_tx("task", right);
+	carried = RECV_HANDLE(SERVICE, service);
+	is_receipt("task_recv", service);
+	by(SECOND, (struct call){ .fd = service, .handles = &to_left, .n = 1,
+				  .carry = true, .pass = carried });
+	is_tx("task_passed", service);
+	carried = RECV_HANDLE(LEFT, left);
+	SEND(LEFT, left, &carried);
+	is_tx("task_reply", left);
+	RECV(RIGHT, right);
 
 	/* the end of a node */
 	by(SERVICE, (struct call){ .fd = service, .release = node });

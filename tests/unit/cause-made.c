@@ -75,6 +75,15 @@ static void send(uint64_t peer, uint64_t tx, uint64_t begun, uint64_t time,
 	    0, begun, time, seq);
 }
 
+static void send_to(uint64_t peer, uint64_t tx, uint64_t receiver,
+		    uint64_t node, uint64_t begun)
+{
+	begun = START + begun * 1000;
+	ADD(msg_send, peer, peer, tx, 0, receiver, node, 17, 0, begun, 0);
+	ADD(tx_commit, peer, peer, tx, BUS1_TX_SEND, 1, 1, 0, begun,
+	    begun + 2000, 0);
+}
+
 static void receive(uint32_t tid, uint64_t peer, uint64_t number, uint64_t from,
 		    uint64_t tx, uint64_t time)
 {
@@ -156,6 +165,38 @@ int main(int argc, char **argv)
 		send(2, 1, 20, 30, 0);
 		receive(9, 9, 1, 1, 1, 25);
 		receive(9, 9, 2, 2, 1, 40);
+	} else if (!strcmp(what, "deputy")) {
+		/* 2 passes 1:1 with a handle to node 1.5 on to 3, and calls 1.6 */
+		send_to(1, 1, 2, 1, 10);
+		receive(2, 2, 1, 1, 1, 20);
+		ADD(handle_new, 2, 2, 7, 1, 5, BUS1_HOW_MESSAGE, 1, 1, 0, 0,
+		    START + 20000);
+		send_to(4, 1, 1, 5, 20); /* was begun before, or then */
+		send_to(2, 1, 3, 1, 30);
+		receive(3, 3, 1, 2, 1, 40);
+		ADD(handle_new, 3, 3, 9, 1, 5, BUS1_HOW_MESSAGE, 2, 1, 0, 0,
+		    START + 40000);
+		send_to(2, 2, 1, 6, 50);
+		send_to(3, 1, 1, 5, 60);
+		send_to(3, 2, 1, 5, 70);
+	} else if (!strcmp(what, "mute")) {
+		/* what comes back goes to another node */
+		send_to(1, 1, 2, 1, 10);
+		receive(2, 2, 1, 1, 1, 20);
+		ADD(handle_new, 2, 2, 7, 1, 5, BUS1_HOW_MESSAGE, 1, 1, 0, 0,
+		    START + 20000);
+		send_to(2, 1, 1, 6, 50);
+	} else if (!strcmp(what, "ends")) {
+		/* its last message is known by its receipt; then it is closed */
+		send_to(1, 1, 9, 1, 10);
+		receive(9, 9, 1, 1, 1, 20);
+		receive(9, 9, 2, 1, 2, 40);
+		ADD(tx_commit, 8, 1, 3, BUS1_TX_CLOSE, 0, 0, 0, START + 50000,
+		    START + 52000, 0);
+		counts[EV_msg_send].seen = counts[EV_msg_send].ring_full = 1;
+	} else if (!strcmp(what, "tie")) {
+		send(1, 1, 10, 30, 0);
+		send(2, 1, 30, 40, 0);
 	} else if (!strcmp(what, "lost")) {
 		send(1, 1, 10, 12, 0);
 		send(2, 1, 20, 22, 0);

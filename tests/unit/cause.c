@@ -34,10 +34,12 @@ static void ok(bool good, const char *text)
 
 static struct cause *cause;
 
+static uint32_t pid = 1;
+
 static struct call *add(uint32_t type, uint32_t tid, size_t n,
 			const uint64_t *args)
 {
-	struct bus1_event event = { .type = type, .pid = tid, .tid = tid,
+	struct bus1_event event = { .type = type, .pid = pid, .tid = tid,
 				    .comm = "sixteen letters!" };
 
 	memcpy(event.arg, args, n * sizeof(*args));
@@ -57,6 +59,13 @@ static struct call *commit(uint32_t tid, uint64_t peer, uint64_t tx,
 		   begun + 2, 0);
 }
 
+static struct call *close_peer(uint32_t tid, uint64_t peer, uint64_t tx,
+			       uint64_t begun)
+{
+	return ADD(tx_commit, tid, peer, tx, BUS1_TX_CLOSE, 1, 1, 0, begun,
+		   begun + 2, 0);
+}
+
 static struct call *receive(uint32_t tid, uint64_t peer, uint64_t number,
 			    uint64_t from, uint64_t tx, uint64_t time)
 {
@@ -67,7 +76,8 @@ static struct call *receive(uint32_t tid, uint64_t peer, uint64_t number,
 /* "1:2 message 3.4 thread ..." */
 static const char *chain(struct call *from, struct call *to)
 {
-	static const char *const words[] = { "", " t ", " m ", " q ", " h " };
+	static const char *const words[] = { "", " t ", " m ", " q ",
+					      " p ", " h " };
 	static char said[512];
 	struct cause_step *steps = NULL;
 	size_t n = cause_chain(cause, from, to, &steps), i, used = 0;
@@ -136,8 +146,10 @@ static void by_hand(void)
 	receive(3, 30, 2, 20, 1, 112); /* it was second, and is told first */
 	receive(4, 30, 1, 10, 1, 113); /* its stamp came late */
 	b = commit(3, 30, 1, 120);
-	is("a queue is in order of its numbers", chain(a, b),
-	   "10:1 m 30.1 q 30.2 t 30:1");
+	is("a queue is in order of its numbers",
+	   chain(a, cause_receipt(cause, 30, 2)), "10:1 m 30.1 q 30.2");
+	is("and then comes what the peer sends", chain(a, b),
+	   "10:1 m 30.1 p 30:1");
 	c = commit(4, 31, 1, 121);
 	is("and only of these", chain(cause_tx(cause, 20, 1), c), "");
 
@@ -178,16 +190,60 @@ static void by_hand(void)
 	ok(!ADD(msg_send, 1, 10, 1, 0, 20, 1, 17, 0, 100, 1),
 	   "other events are not calls");
 
+	/* threads of a peer */
+	begin(0);
+	a = commit(1, 10, 1, 100);
+	commit(1, 10, 2, 101);
+	r = receive(2, 20, 1, 10, 1, 110);
+	c = commit(3, 20, 1, 110);
+	b = commit(4, 20, 2, 111);
+	is("a peer sends after it received", chain(a, b), "10:1 m 20.1 p 20:2");
+	is("not at the same time", chain(a, c), "");
+	c = commit(5, 20, 3, 109);
+	is("nor before, whatever is told first", chain(a, c), "");
+	c = commit(3, 21, 1, 200);
+	is("nor any other peer", chain(r, c), "");
+	c = close_peer(6, 20, 4, 300);
+	is("anyone may close", chain(r, c), "");
+	c = ADD(tx_commit, 6, 20, 5, BUS1_TX_DROP, 1, 1, 0, 300, 302);
+	is("or drop", chain(r, c), "");
+	c = ADD(tx_commit, 7, 20, 6, BUS1_TX_RELEASE, 1, 1, 0, 300, 302);
+	is("but not release", chain(r, c), "20.1 p 20:6");
+	c = ADD(tx_commit, 8, 20, 7, BUS1_TX_SEND, 1, 1, 0, 0, 303);
+	is("when it began is not known", chain(r, c), "");
+	is("or when it was received", chain(receive(9, 20, 99, 10, 3, 0), b),
+	   "");
+	receive(9, 90, 1, 20, 8, 400);
+	c = cause_tx(cause, 20, 8);
+	ok(c->begun == 395 && !c->time && c->tx.kind == BUS1_TX_SEND,
+	   "a message says when its SEND began");
+	is("which is enough", chain(r, c), "20.1 p 20:8");
+	receive(2, 20, 2, 10, 2, 112);
+	ok(cause_mark(cause, b, true, 1) == 2 && r->marks == 1,
+	   "only what was received before is in the past");
+	ok(cause_mark(cause, c, true, 2) == 4 && r->marks == 3 && r->depth == 2,
+	   "of which the last is next to it");
+
+	/* a thread is one of a process */
+	begin(0);
+	a = commit(2, 10, 1, 100);
+	pid = 2;
+	b = commit(2, 11, 1, 200);
+	pid = 1;
+	c = commit(2, 12, 1, 300);
+	is("another process with this thread ID", chain(a, b), "");
+	is("the same", chain(a, c), "10:1 t 12:1");
+
 	/* handles */
 	begin(0);
 	a = commit(1, 10, 1, 100);
 	r = receive(2, 20, 1, 10, 1, 110);
-	b = commit(3, 20, 1, 120);
-	is("a pool of threads", chain(a, b), "");
+	b = commit(3, 21, 1, 120);
+	is("two peers", chain(a, b), "");
 	cause_link(r, b);
 	cause_link(r, b);
 	cause_link(b, b);
-	is("uses the handle that came", chain(a, b), "10:1 m 20.1 h 20:1");
+	is("uses the handle that came", chain(a, b), "10:1 m 20.1 h 21:1");
 	ok(cause_mark(cause, b, true, 1) == 2 && a->marks == 1 &&
 	   r->marks == 1 && !b->marks, "the past of it");
 	ok(b->depth == 0 && r->depth == 1 && a->depth == 2 && a->from == r,
@@ -196,7 +252,7 @@ static void by_hand(void)
 	   r->marks == 3, "the future of the other");
 	cause_forget(cause);
 	cause_forget(cause);
-	is("what is forgotten is not followed", chain(b, b), "20:1");
+	is("what is forgotten is not followed", chain(b, b), "21:1");
 	ok(cause_mark(cause, b, true, 4) == 0, "nor is there a past of it");
 
 	/* a bound */
@@ -275,17 +331,22 @@ static void hostile(void)
 	   "nothing takes time without measure");
 }
 
-/* By the definition: all pairs of calls that are a step apart */
+/* By the definition: all pairs of calls that are a step apart; @added: in order */
 #define MOST 64
 
-static bool is_step(const struct call *x, const struct call *y)
+static bool is_step(const struct call *x, const struct call *y, bool added)
 {
-	if (x->tid == y->tid && call_stamp(x) < call_stamp(y))
+	if (x->tid == y->tid &&
+	    (call_stamp(x) < call_stamp(y) ||
+	     (added && call_stamp(x) == call_stamp(y))))
 		return true;
 	if (x->type == CALL_TX)
 		return y->type == CALL_RECEIPT && y->receipt.tx == x;
-	return y->type == CALL_RECEIPT && x->peer == y->peer &&
-	       x->number < y->number;
+	if (x->peer != y->peer)
+		return false;
+	if (y->type == CALL_RECEIPT)
+		return x->number < y->number;
+	return x->time < y->begun && y->tx.kind <= BUS1_TX_SEND;
 }
 
 static bool agrees(struct call **calls, size_t n)
@@ -296,7 +357,8 @@ static bool agrees(struct call **calls, size_t n)
 	for (i = 0; i < n; i++)
 		for (j = 0; j < n; j++)
 			distance[i][j] = i == j ? 0 :
-					 is_step(calls[i], calls[j]) ? 1 : MOST;
+					 is_step(calls[i], calls[j], i < j) ?
+					 1 : MOST;
 	for (k = 0; k < n; k++)
 		for (i = 0; i < n; i++)
 			for (j = 0; j < n; j++)
@@ -339,10 +401,11 @@ static bool at_random(unsigned int seed)
 	while (n < MOST - 24 + seed % 24) {
 		uint32_t tid = 1 + rand() % 5;
 
-		time += 5;
+		time += rand() % 3 * 5; /* ties, too */
 		if (!n_sent || rand() % 5 < 2) {
-			calls[n] = sent[n_sent] = commit(tid, 1 + rand() % 4,
-							 n_sent + 1, time);
+			calls[n] = sent[n_sent] =
+				(rand() % 5 ? commit : close_peer)(
+					tid, 1 + rand() % 4, n_sent + 1, time);
 			n_sent++;
 		} else {
 			struct call *tx = sent[rand() % n_sent];

@@ -179,8 +179,8 @@ static void found(const struct violation *v)
 		wrong += txs[x].seq > txs[y].seq;
 		return;
 	}
-	/* what was forgotten may be found once more */
-	if ((txs[x].found && !verify_sums.forgotten) ||
+	/* what was forgotten, or not kept, may be found once more */
+	if ((txs[x].found && !losing) ||
 	    v->begun != txs[y].begun || v->known >= v->begun ||
 	    known(x) >= v->begun)
 		wrong++;
@@ -266,7 +266,7 @@ static void histories(const char *what, unsigned int rounds, unsigned int lose,
 
 	wrong = more = disagreed = disagreements = 0;
 	verify_sums.forgotten = 0;
-	losing = lose || keep < MOST;
+	losing = lose || unknown || keep < MOST;
 	verify_start(START, keep, found);
 	while (rounds--) {
 		make_history();
@@ -317,6 +317,11 @@ static void bounded(void)
 	ok(verify_sums.forgotten - before.forgotten >= 49000,
 	   "it says how many were forgotten");
 	ok(!verify_end(START + 2000000000), "none of these is lost");
+	before = verify_sums;
+	for (i = 1; i <= 70000; i++)
+		TELL(msg_recv, 100000 + i, 1, 8, i, 0, 1, 8, 0, 0, START + i, 0);
+	ok(verify_sums.unknown - before.unknown >= 70000 - (1 << 16),
+	   "of more peers than can be it says so");
 }
 
 static int properties(uint64_t with)

@@ -71,7 +71,7 @@ says()
 explain overlap 0 1:1 2:1
 says "calls that overlap" '1:1 and 2:1 are concurrent' \
 	'each had begun before the other returned' \
-	'after   nothing in this recording' '+0.000060 *before  recv:9.2'
+	'past    nothing in this recording' '+0.000060 *future  recv:9.2'
 explain overtaken 1 1:1 2:1
 says "a broken promise: cause" '^1:1 before 2:1: 2 steps' '^made-9#9 .*  2:1  BROKEN$'
 explain twice 1 1:1 2:1
@@ -92,13 +92,27 @@ says "lost events" 'Not proven\.$' 'By the clock 1:1 had returned 8.0us before 2
 	'^LOST: at least 7 events'
 explain lost 3 1:1
 says "lost events: a past" 'came at least 0 transactions'
+explain deputy 0 1:1 reply-to:1:1
+says "the reply of a deputy" '^reply-to:1:1 is 3:1, the first' \
+	'^1:1 before 3:1: 4 steps'
+explain mute 1 1:1 reply-to:1:1
+says "no reply, though something came back" \
+	'nothing was sent to node 5 of peer 1, after its handle had come with it$'
+explain ends 3 last:1 recv:9.2
+says "events were lost: what is last" \
+	'^last:1 is 1:2, the last transaction that is known of ' \
+	'^1:2 before recv:9\.2: 1 step$' '^LOST: at least 1 event'
+explain ends 3 1:1 last:9:1
+says "and to a node" '^last:9:1 is 1:2, the last message that is known to have'
+explain tie 0 1:1 2:1
+says "one began as the other returned" 'By the clock they overlapped'
 explain nothing 1 1:1
 says "nothing at all" 'nothing happened in this recording'
 
 for name in bogus 1 1: 1:x recv:1 seq:x seq:0 last: "last:1@" last:1:0 \
 	reply-to:1 "a tx 1" 18446744073709551616:1; do
 	explain overlap 2 "$name"
-	says "\"$name\" is not a call" 'does not name a call: give '
+	says "\"$name\" is not a call" 'does not name a call\. What does:'
 done
 explain overlap 2 "23:10:57.123456   7.2us send  made-1#1  > made-9#9  1:1.0 17B" 1:1
 says "a row with a name in it" 'are the same: 1:1'

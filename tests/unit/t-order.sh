@@ -91,12 +91,13 @@ json()
 # What is said of the violation
 story()
 {
-	sed -n '/^VIOLATION, /,/^$/p' "$dir/out" | grep -v '^$'
+	sed -n '/^VIOLATION, /,/^$/p' "$dir/out" | grep -v '^$' |
+		sed "s,$dir/,,"
 }
 
 # Peers 2 and 4 send; 3 receives. All times after 1000, in ns; arguments as in
 # bus1(4).
-order "in order" 0 "OK: 2 transactions, 3 receipts, 1 multicasts checked." <<END
+order "in order" 0 "OK: 2 transactions, 3 receipts, 1 multicast checked." <<END
 tx_commit 20 2 17 2 2 2 0 1100 1110 5
 msg_recv 40 4 1 2 17 0 1 8 0 20 1120 5
 tx_commit 40 4 9 2 1 1 0 1130 1140 0
@@ -105,7 +106,7 @@ msg_recv 30 3 2 4 9 0 1 8 0 30 1160 0
 end 5000000000
 END
 
-order "the reply overtakes" 4 "VIOLATION: 1 causal." "2 transactions, 3 receipts, 1 multicasts checked." <<END
+order "the reply overtakes" 4 "VIOLATION: 1 causal." "2 transactions, 3 receipts, 1 multicast checked." <<END
 tx_commit 20 2 17 2 2 2 0 1100 1110 5
 msg_recv 40 4 1 2 17 0 1 8 0 20 1120 5
 tx_commit 40 4 9 2 1 1 0 1130 1140 0
@@ -122,9 +123,10 @@ is "the reply overtakes: which, where, and why" "$(story)" \
   and this led from one to the other:
     first   2:17         send of task20#2, thread 20 (task20)
     message recv:4.1     task40#4 received 2:17, thread 40 (task40)
-    thread  4:9          send of task40#4, thread 40 (task40)'
+    thread  4:9          send of task40#4, thread 40 (task40)
+  bus1-trace explain -i recording 2:17 4:9'
 
-order "acted on before it had returned" 4 "VIOLATION: 1 atomic." "3 transactions, 4 receipts, 1 multicasts checked." <<END
+order "acted on before it had returned" 4 "VIOLATION: 1 atomic." "3 transactions, 4 receipts, 1 multicast checked." <<END
 msg_recv 40 4 1 2 17 0 1 8 0 20 1120 5
 tx_commit 40 4 9 2 1 1 0 1130 1140 0
 msg_recv 50 5 1 4 9 0 1 8 0 20 1150 0
@@ -145,7 +147,8 @@ is "acted on before it had returned: which, where, and why" "$(story)" \
     message recv:4.1     task40#4 received 2:17, thread 40 (task40)
     thread  4:9          send of task40#4, thread 40 (task40)
     message recv:5.1     task50#5 received 4:9, thread 50 (task50)
-    thread  5:3          send of task50#5, thread 50 (task50)'
+    thread  5:3          send of task50#5, thread 50 (task50)
+  bus1-trace explain -i recording 2:17 5:3'
 is "as JSON: where" "$(grep -o '"rule":"atomic","peer":[0-9]*' "$dir/json")" \
 	'"rule":"atomic","peer":3'
 is "as JSON: by whose receipt" "$(json violation known_peer)" 4
@@ -165,7 +168,8 @@ is "two multicasts in two orders: which, where, and who else" "$(story)" \
 'VIOLATION, agreement, at task50#5
   receipt 1          4:1, send of task40#4, seq 6
   receipt 2          2:1, send of task20#2, seq 5
-  task30#3 received them in the order of their numbers: receipts 1 and 2'
+  task30#3 received them in the order of their numbers: receipts 1 and 2
+  bus1-trace explain -i recording 2:1 4:1'
 is "as JSON: the numbers" "$(json violation cause_seq) $(json violation \
 	effect_seq)" "5 6"
 
@@ -201,7 +205,7 @@ msg_recv 40 4 1 2 17 0 1 8 0 20 1120 5
 tx_commit 40 4 9 2 1 1 0 1130 1140 0
 msg_send 40 4 9 0 3 1 8 0 1130 3
 msg_recv 30 3 1 4 9 0 1 8 0 30 1160 0"
-order "a part that is gone" 4 "VIOLATION: 1 lost." "2 transactions, 2 receipts, 1 multicasts checked." <<END
+order "a part that is gone" 4 "VIOLATION: 1 lost." "2 transactions, 2 receipts, 1 multicast checked." <<END
 $lost
 end 5000000000
 END
@@ -213,13 +217,67 @@ is "a part that is gone: which, where, and why" "$(story | head -n 5)" \
   4:9 began at 0.000000130 s, 20 ns later'
 for end in "msg_discard 30 3 2 17 1 1 8 0 1 1170 5" \
 	"peer_free 30 3 0 1 1 1170"; do
-	order "with ${end%% *} it is not" 0 "OK: 2 transactions, 2 receipts, 1 multicasts checked." <<END
+	order "with ${end%% *} it is not" 0 "OK: 2 transactions, 2 receipts, 1 multicast checked." <<END
 $lost
 $end
 end 5000000000
 END
 done
-order "what was just now" 0 "OK: 2 transactions, 2 receipts, 1 multicasts checked." <<END
+# The probe of receipts was there last: both began before, one has no stamp.
+for begun in 901 0; do
+	order "what began before the start, at $begun, is not" 0 "OK: 1 transaction, 1 receipt, 0 multicasts checked." <<END
+tx_commit 20 2 17 2 1 1 0 $begun 910 0
+msg_send 20 2 17 0 3 1 8 0 $begun 1
+tx_commit 20 2 18 2 1 1 0 1130 1140 0
+msg_send 20 2 18 0 3 1 8 0 1130 1
+msg_recv 30 3 2 2 18 0 1 8 0 30 1160 0
+end 5000000000
+END
+	is "what began before the start, at $begun, does not wait" \
+		"$(json verdict waiting)" 0
+done
+# A message that is discarded after the HANDLE_RELEASE of its node
+early="tx_commit 20 2 17 5 1 0 1 1100 1110 0
+notify_recv 30 3 1 2 17 2 7 3 7 60 1160 0
+tx_commit 40 4 9 2 1 1 0 1170 1180 0"
+order "a message behind its HANDLE_RELEASE" 4 "VIOLATION: 1 lost." "2 transactions, 1 receipt, 0 multicasts checked." <<END
+$early
+msg_discard 40 3 4 9 0 7 8 0 1 1190 0
+end 5000000000
+END
+is "a message behind its HANDLE_RELEASE: which, where, and why" "$(story)" \
+'VIOLATION, lost, at task30#3
+  receipt 1          2:17, drop of ?#2
+  behind it          4:9, send of task40#4
+  4:9.0 was for node 7, whose HANDLE_RELEASE is receipt 1, at
+  0.000000160 s: whatever is sent to a node comes before that
+  bus1-trace explain -i recording 4:9 2:17'
+order "a message sent behind its HANDLE_RELEASE" 4 "VIOLATION: 1 lost." "2 transactions, 1 receipt, 0 multicasts checked." <<END
+$early
+msg_send 40 4 9 0 3 7 8 0 1170 1
+end 5000000000
+END
+for discard in "msg_discard 40 3 4 9 0 8 8 0 1 1190 0" \
+	"msg_discard 40 3 4 9 0 7 8 0 2 1190 0"; do
+	order "of another node, or by close, it may be" 0 "OK: 2 transactions, 1 receipt, 0 multicasts checked." <<END
+$early
+$discard
+end 5000000000
+END
+done
+gap="tx_commit 20 2 17 2 1 1 0 1100 1110 0
+tx_commit 40 4 9 2 1 1 0 1130 1140 0
+msg_recv 30 3 1 2 17 0 1 8 0 30 1130 0
+msg_recv 30 3 4 4 9 0 1 8 0 30 1160 0"
+order "receipts are missing" 3 "UNDECIDABLE: 2 receipts are missing, and nobody says why." <<END
+$gap
+end 5000000000
+END
+order "receipts are missing behind the end" 0 "OK: 2 transactions, 2 receipts, 0 multicasts checked." <<END
+$gap
+end 1150
+END
+order "what was just now" 0 "OK: 2 transactions, 2 receipts, 1 multicast checked." <<END
 $lost
 end 5000
 END
@@ -230,7 +288,7 @@ end 5000001000
 END
 is "if events are lost, a part is not: what was seen" \
 	"$(grep -A 2 ^UNDECIDABLE "$dir/out" | tail -n 1)" \
-	"2 transactions, 2 receipts, 1 multicasts checked."
+	"2 transactions, 2 receipts, 1 multicast checked."
 is "as JSON: how many" "$(json verdict lost)" 1
 is "as JSON: from when to when" "$(json verdict from) $(json verdict to)" \
 	"1000 5000001000"
@@ -249,6 +307,25 @@ tx_commit 20 2 17 2 1 1 0 1100 1110 0
 msg_recv 30 3 1 2 17 1 1 8 0 60 1160 0
 end 5000000000
 END
+
+echo "end 5000000000" | "$dir/order" "$dir/recording" || exit 1
+"$trace" order -i "$dir/recording" >"$dir/out" 2>"$dir/err"
+is "nothing: status" $? 0
+is "nothing: it is not just OK" "$(tail -n 1 "$dir/out")" \
+	"Nothing happened: 0 transactions."
+for filter in --peer=1 "-p 1" "--kind message"; do
+	"$trace" order $filter >"$dir/out" 2>"$dir/err"
+	is "$filter: status" $? 2
+	is "$filter: why not" "$(grep -c 'takes no filters: .* see all$' "$dir/err")" 1
+done
+
+# What doc/ordering.md says is what tests/trace/t-ordering.sh runs.
+sed -n 's/^    # \(bus1-trace .*\)/\1/p' doc/ordering.md >"$dir/guide"
+is "the guide has its commands" "$(wc -l <"$dir/guide")" 10
+while read -r command; do
+	is "$command: it is tested" \
+		"$(grep -cF "guide '$command'" tests/trace/t-ordering.sh | sed 's/[1-9].*/yes/')" yes
+done <"$dir/guide"
 
 # A broken check does not pass what was made at random.
 mutant()

@@ -22,6 +22,7 @@ struct cause {
 	size_t max;
 	uint64_t forgotten, misplaced;
 	uint32_t epoch; /* of the search that runs */
+	bool sorted; /* what is of each peer, by stamp */
 };
 
 static void *allocate(size_t n, size_t size)
@@ -56,6 +57,7 @@ const char *how_word(enum cause_how how)
 		[CAUSE_THREAD] = "thread",
 		[CAUSE_MESSAGE] = "message",
 		[CAUSE_QUEUE] = "queue",
+		[CAUSE_PEER] = "peer",
 		[CAUSE_HANDLE] = "handle",
 	};
 
@@ -136,7 +138,8 @@ static void lane_put(struct table *lanes, struct lane *lane)
 /* Behind all that are not later. One that is not placed has no such links. */
 static void thread_place(struct cause *cause, struct call *call)
 {
-	struct lane *lane = lane_get(&cause->threads, call->tid);
+	struct lane *lane = lane_get(&cause->threads,
+				     (uint64_t)call->pid << 32 | call->tid);
 	struct call *prev = lane->last, *next = NULL;
 	int places = PLACES;
 
@@ -275,6 +278,7 @@ void cause_forget(struct cause *cause)
 		cause->newest = NULL;
 	table_remove(&cause->calls, &call->entry);
 	free(call);
+	cause->sorted = false;
 	cause->forgotten++;
 }
 
@@ -341,7 +345,8 @@ static struct call *add_tx(struct cause *cause, const struct bus1_event *event,
 		return call;
 	set_task(call, event);
 	/* both have it at the same place */
-	call->begun = a[6];
+	if (a[6])
+		call->begun = a[6];
 	call->tx.kind = a[2];
 	call->tx.receivers = a[3];
 	call->tx.messages = a[4];
@@ -363,6 +368,10 @@ static struct call *add_receipt(struct cause *cause,
 	tx = tx_get(cause, a[2], a[3]);
 	if (!tx->tx.seq && n_args > 10)
 		tx->tx.seq = a[10];
+	if (message && !tx->tid && !tx->begun && a[8] && a[8] < a[9]) {
+		tx->begun = a[9] - a[8];
+		tx->tx.kind = BUS1_TX_SEND;
+	}
 	call = call_new(cause, CALL_RECEIPT, a[0], a[1]);
 	set_task(call, event);
 	call->begun = call->time = a[9];
@@ -399,9 +408,60 @@ struct call *cause_add(struct cause *cause, const struct bus1_event *event,
 	default:
 		return NULL;
 	}
+	cause->sorted = false;
 	while (cause->max && cause->calls.n > cause->max)
 		cause_forget(cause);
 	return call;
+}
+
+/* When a peer received, or what it did itself began */
+struct turn {
+	uint64_t peer, time;
+	struct call *call;
+};
+
+static int by_turn(const void *p, const void *q)
+{
+	const struct turn *x = p, *y = q;
+
+	if (x->peer != y->peer)
+		return x->peer > y->peer ? 1 : -1;
+	if (x->time != y->time)
+		return x->time > y->time ? 1 : -1;
+	/* what began at the same time did not begin after it */
+	if (x->call->type != y->call->type)
+		return x->call->type == CALL_TX ? -1 : 1;
+	return (x->call->number > y->call->number) -
+	       (x->call->number < y->call->number);
+}
+
+static void peers_sort(struct cause *cause)
+{
+	struct turn *turns = allocate(cause->calls.n + 1, sizeof(*turns));
+	struct call *call, *last = NULL;
+	size_t n = 0, i;
+
+	for (call = cause->oldest; call; call = call->newer) {
+		call->peer_next = call->peer_last = NULL;
+		if (call->begun && (call->type == CALL_RECEIPT ||
+				    call->tx.kind <= BUS1_TX_SEND))
+			turns[n++] = (struct turn){ call->peer, call->begun,
+						    call };
+	}
+	qsort(turns, n, sizeof(*turns), by_turn);
+	for (i = 0; i < n; i++) {
+		call = turns[i].call;
+		if (i && turns[i - 1].peer == call->peer)
+			turns[i - 1].call->peer_next = call;
+		else
+			last = NULL;
+		if (call->type == CALL_RECEIPT)
+			last = call;
+		else
+			call->peer_last = last;
+	}
+	free(turns);
+	cause->sorted = true;
 }
 
 /* A search: breadth first, so that a call is found by the fewest steps. */
@@ -425,6 +485,8 @@ static void find(struct search *search, struct call *call, struct call *from,
 
 static void search_begin(struct search *search, struct cause *cause)
 {
+	if (!cause->sorted)
+		peers_sort(cause);
 	search->cause = cause;
 	search->n = 0;
 	search->found = allocate(cause->calls.n, sizeof(*search->found));
@@ -433,8 +495,8 @@ static void search_begin(struct search *search, struct cause *cause)
 
 /*
  * All that is a step away. All later calls of a thread are, so this goes on to
- * its end; but never twice over the same part: what is behind a call that was
- * gone over is known to be as near already.
+ * its end, and so for queues and peers; but never twice over the same part: what
+ * is behind a call that was gone over is known to be as near already.
  */
 static void find_next(struct search *search, struct call *call)
 {
@@ -460,6 +522,12 @@ static void find_next(struct search *search, struct call *call)
 	     next = next->queue_next) {
 		next->walked_queue = epoch;
 		find(search, next, call, CAUSE_QUEUE);
+	}
+	for (next = call->peer_next; next && next->walked_peer != epoch;
+	     next = next->peer_next) {
+		next->walked_peer = epoch;
+		if (next->type == CALL_TX)
+			find(search, next, call, CAUSE_PEER);
 	}
 }
 
@@ -495,6 +563,8 @@ static void find_past(struct search *search, struct call *call)
 		find(search, call->thread_prev, call, CAUSE_THREAD);
 	if (call->queue_prev)
 		find(search, call->queue_prev, call, CAUSE_QUEUE);
+	if (call->peer_last)
+		find(search, call->peer_last, call, CAUSE_PEER);
 	if (call->type == CALL_RECEIPT && call->receipt.tx)
 		find(search, call->receipt.tx, call, CAUSE_MESSAGE);
 	for (link = call->origins; link; link = link->next_origin)

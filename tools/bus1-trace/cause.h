@@ -17,15 +17,21 @@
  *   message  it is a receipt of a part of that transaction
  *   queue    the same peer received later, in whatever thread: deliveries of one
  *            peer commit one after the other
- *   handle   it sent through a handle that the other call brought: cause_link()
+ *   peer     it is a SEND, TRANSFER or RELEASE of the peer that had received,
+ *            begun after that, in whatever thread: the kernel keeps these in
+ *            order. Whoever closes or drops may know nothing of the peer.
+ *   handle   it sent through a handle that the other call made: cause_link()
  *
  * So a transaction is known from its return on in its own thread, and from each
- * receipt on elsewhere. What is missing (lost, or forgotten) can hide a path but
- * never make one: threads and queues stay in order around a gap. What happened
- * outside the bus, by a pipe or in shared memory, is not in it.
+ * receipt on elsewhere. A thread is one pid and tid: whether both were given to
+ * another process in the meantime, no event says. What is missing (lost, or
+ * forgotten) can hide a path but never make one: threads and queues stay in order
+ * around a gap. What happened outside the bus, by a pipe or in shared memory, is
+ * not in it.
  *
- * Events are hostile: whatever they claim, paths are found in linear time. If
- * they contradict each other, each of two calls can be before the other.
+ * Events are hostile: whatever they claim, paths are found in linear time, once
+ * what is of one peer was sorted. If they contradict each other, each of two
+ * calls can be before the other.
  */
 enum call_type {
 	CALL_TX, /* (peer of the sender, tx) */
@@ -38,6 +44,7 @@ enum cause_how {
 	CAUSE_THREAD,
 	CAUSE_MESSAGE,
 	CAUSE_QUEUE,
+	CAUSE_PEER,
 	CAUSE_HANDLE,
 };
 
@@ -53,8 +60,9 @@ struct call {
 	uint32_t pid, tid; /* tid 0: of a transaction, not known by whom */
 	char comm[COMM_LEN];
 	/*
-	 * ns, 0 is unknown. Of a transaction, before its first link and after
-	 * its publication; a receipt has its commit in both.
+	 * ns, 0 is unknown. Of a transaction, before its first link (its
+	 * messages say that, too) and after its publication; a receipt has its
+	 * commit in both.
 	 */
 	uint64_t begun, time;
 	union {
@@ -78,6 +86,11 @@ struct call {
 	/* By stamp in a thread, by receive number in a queue; NULL at the ends */
 	struct call *thread_prev, *thread_next;
 	struct call *queue_prev, *queue_next;
+	/*
+	 * Since the last search. All of a peer, by stamp; and of a transaction,
+	 * the last receipt of its peer before it began
+	 */
+	struct call *peer_next, *peer_last;
 	struct cause_link *uses, *origins;
 	uint32_t marks; /* cause_mark() */
 	/* Of the last search that found it: from where, how, after how many */
@@ -88,7 +101,7 @@ struct call {
 	/* cause.c's own */
 	struct call *older, *newer; /* by when they were added */
 	struct lane *thread, *queue;
-	uint32_t visited, walked_thread, walked_queue;
+	uint32_t visited, walked_thread, walked_queue, walked_peer;
 	struct table_entry entry;
 };
 

@@ -180,7 +180,12 @@ bool question_parse(struct question *q, const char *text)
 			return true;
 		break;
 	}
-	complain("\"%s\" does not name a call: give 5:12 (transaction 12 of peer 5), 5:12.0, client#5:12, \"client#5 tx 12\", seq:463, recv:4.17, reply-to:5:12, first:5, last:5, last:4:1 (to node 1 of peer 4) or last:4:1@TIME",
+	complain("\"%s\" does not name a call. What does:\n"
+		 "  5:12, client:12, client#5:12      transaction 12 of peer 5\n"
+		 "  \"client#5 tx 12\"                  the same, in quotes, as it has blanks\n"
+		 "  5:12.0                            the first message of it\n"
+		 "  seq:463, recv:4.17, reply-to:5:12, first:5, last:5\n"
+		 "  last:4:1, last:4:1@TIME           to node 1 of peer 4",
 		 text);
 	return false;
 }
@@ -265,8 +270,9 @@ static bool answer_peer(struct question *q)
 		complain("%s: which of them? %s", q->text,
 			 say_peers(buf, sizeof(buf), named, n_named));
 	else
-		complain("%s: there is no such peer%s, but %s", q->text,
+		complain("%s: there is no such peer%s; %s%s", q->text,
 			 explain.incomplete ? " (or what it did was lost)" : "",
+			 n_any ? "the peers are: " : "",
 			 n_any ? say_peers(buf, sizeof(buf), any, n_any) :
 				 "nothing happened in this recording");
 	return false;
@@ -419,7 +425,9 @@ static bool answer_end(struct question *q)
 				       stamp >= call_stamp(q->call)))
 			continue;
 		if (!q->number) {
-			if (call->peer == q->peer)
+			/* to close, and to drop, may be done by anyone */
+			if (call->peer == q->peer &&
+			    call->tx.kind <= BUS1_TX_SEND)
 				q->call = call;
 			continue;
 		}
@@ -433,13 +441,17 @@ static bool answer_end(struct question *q)
 	if (q->call) {
 		if (q->number)
 			snprintf(q->how, sizeof(q->how),
-				 "the %s message that went to node %" PRIu64 " of %s#%" PRIu64 "%s",
-				 last ? "last" : "first", q->number, name,
-				 q->peer, when);
+				 "the %s message that %s to node %" PRIu64 " of %s#%" PRIu64 "%s",
+				 last ? "last" : "first",
+				 explain.incomplete ? "is known to have gone" :
+						      "went",
+				 q->number, name, q->peer, when);
 		else
 			snprintf(q->how, sizeof(q->how),
-				 "the %s transaction of %s#%" PRIu64 "%s",
-				 last ? "last" : "first", name, q->peer, when);
+				 "the %s transaction %sof %s#%" PRIu64 "%s",
+				 last ? "last" : "first",
+				 explain.incomplete ? "that is known " : "",
+				 name, q->peer, when);
 		return true;
 	}
 	if (q->number)
@@ -467,60 +479,143 @@ static struct call *first_receipt(struct call **receipts, size_t n,
 	return low < n && receipts[low]->peer == peer ? receipts[low] : NULL;
 }
 
-/* Whether it went through a handle that came with what is asked for */
-static bool brought_by(const struct question *q, const struct part *part)
+static int by_node(const void *p, const void *q)
 {
-	const struct origin *o = explain_origin(part->peer, part->handle);
+	const struct origin *x = p, *y = q;
 
-	return o && o->how == BUS1_HOW_MESSAGE && o->tx_peer == q->peer &&
-	       o->tx == q->number && (!q->has_index || o->index == q->index);
+	if (x->node_peer != y->node_peer)
+		return x->node_peer > y->node_peer ? 1 : -1;
+	return (x->node > y->node) - (x->node < y->node);
 }
 
-/* A message back to the sender: through a handle that came with it, or any */
+static int by_node_time(const void *p, const void *q)
+{
+	const struct origin *x = p, *y = q;
+	int order = by_node(x, y);
+
+	return order ? order : (x->time > y->time) - (x->time < y->time);
+}
+
+static bool is_brought(const struct question *q, const struct origin *o)
+{
+	return o->tx_peer == q->peer && o->tx == q->number &&
+	       (!q->has_index || o->index == q->index);
+}
+
+/*
+ * Where a reply goes to: the nodes whose handles came with what is asked for, by
+ * node, each as it came first; those of the sender, if there are any.
+ */
+static size_t nodes_brought(const struct question *q, struct origin **nodes)
+{
+	const struct origin *o, *end = explain.origins + explain.n_origins;
+	size_t n = 0, i, kept = 0;
+	bool own = false;
+
+	*nodes = NULL;
+	for (o = explain.origins; o < end; o++) {
+		if (!is_brought(q, o) || (own && o->node_peer != q->peer))
+			continue;
+		if (!own && o->node_peer == q->peer) {
+			own = true;
+			n = 0;
+		}
+		*nodes = grow(*nodes, n, sizeof(**nodes));
+		(*nodes)[n++] = *o;
+	}
+	if (n)
+		qsort(*nodes, n, sizeof(**nodes), by_node_time);
+	for (i = 0; i < n; i++)
+		if (!kept || by_node(&(*nodes)[kept - 1], &(*nodes)[i]))
+			(*nodes)[kept++] = (*nodes)[i];
+	return kept;
+}
+
+static bool no_reply(const struct question *q, const struct origin *nodes,
+		     size_t n_nodes, size_t n_receipts)
+{
+	const char *known =
+		explain.incomplete ? ", as far as that is known" : "";
+
+	if (n_nodes)
+		complain("%s: nothing was sent to node %" PRIu64 " of peer %" PRIu64 "%s, after its handle had come with it%s",
+			 q->text, nodes->node, nodes->node_peer,
+			 n_nodes > 1 ? ", or to the others" : "", known);
+	else
+		complain("%s: %s%s", q->text,
+			 n_receipts ? "nobody who received it sent anything back to its sender" :
+				      "nobody received it",
+			 known);
+	return false;
+}
+
+/*
+ * The first message to a node whose handle it brought, whoever was given that to
+ * reply; if it brought none, whatever who received it sent back.
+ */
 static bool answer_reply(struct question *q)
 {
 	const struct part *part, *end = explain.parts + explain.n_parts;
+	const struct part *best_part = NULL;
 	struct call **receipts, *call, *best = NULL;
+	const char *known = explain.incomplete ? "is known to have " : "";
 	char name[SAFE_SIZE], buf[CALL_NAME];
-	bool best_brought = false;
-	size_t n;
+	struct origin *nodes;
+	size_t n, n_nodes;
 
 	if (!answer_tx(q))
 		return false;
 	n = explain_receipts(q, &receipts);
-	for (part = explain.parts; n && part < end; part++) {
+	n_nodes = nodes_brought(q, &nodes);
+	for (part = explain.parts; part < end; part++) {
+		const struct origin key = { .node_peer = part->receiver,
+					    .node = part->node }, *node;
 		const struct call *receipt;
-		bool brought;
+		uint64_t since;
 
-		if (part->receiver != q->peer)
-			continue;
-		receipt = first_receipt(receipts, n, part->peer);
-		call = cause_tx(explain.cause, part->peer, part->tx);
-		if (!receipt || !call || call == q->call ||
-		    call_stamp(call) < call_stamp(receipt))
-			continue;
-		brought = brought_by(q, part);
-		if (best_brought && !brought)
-			continue;
-		if (best && brought == best_brought &&
-		    call_stamp(call) >= call_stamp(best))
+		if (n_nodes) {
+			node = bsearch(&key, nodes, n_nodes, sizeof(key),
+				       by_node);
+			since = node ? node->time : 0;
+		} else {
+			receipt = part->receiver != q->peer ? NULL :
+				  first_receipt(receipts, n, part->peer);
+			since = receipt ? receipt->time : 0;
+		}
+		call = since ? cause_tx(explain.cause, part->peer, part->tx) :
+			       NULL;
+		if (!call || call == q->call || call_stamp(call) <= since ||
+		    (best && call_stamp(call) >= call_stamp(best)))
 			continue;
 		best = call;
-		best_brought = brought;
+		best_part = part;
 	}
+	if (!best)
+		no_reply(q, nodes, n_nodes, n);
 	free(receipts);
-	if (!best) {
-		complain("%s: %s%s", q->text,
-			 n ? "nobody who received it sent anything back to its sender" :
-			     "nobody received it",
-			 explain.incomplete ? ", as far as that is known" : "");
+	free(nodes);
+	if (!best)
 		return false;
-	}
 	safe(name, peers_name(best->peer));
-	snprintf(q->how, sizeof(q->how),
-		 best_brought ? "the first that %s#%" PRIu64 " sent through a handle that %s brought" :
-			   "the first that %s#%" PRIu64 " sent back after it received %s, through a handle that it had already",
-		 name, best->peer, call_name(buf, q->call));
+	call_name(buf, q->call);
+	if (!n_nodes) {
+		snprintf(q->how, sizeof(q->how),
+			 "the first that %s#%" PRIu64 " %ssent back after %s, through a handle that it had already",
+			 name, best->peer, known, buf);
+	} else {
+		const struct origin *o = explain_origin(best_part->peer,
+							best_part->handle);
+
+		if (o && is_brought(q, o))
+			snprintf(q->how, sizeof(q->how),
+				 "the first that %s#%" PRIu64 " %ssent through a handle that %s brought",
+				 name, best->peer, known, buf);
+		else
+			snprintf(q->how, sizeof(q->how),
+				 "the first that %s#%" PRIu64 " %ssent to node %" PRIu64 " of peer %" PRIu64 ", whose handle %s brought",
+				 name, best->peer, known, best_part->node,
+				 best_part->receiver, buf);
+	}
 	q->call = best;
 	q->has_index = false;
 	return true;

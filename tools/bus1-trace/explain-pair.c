@@ -14,7 +14,7 @@ static const struct question *a, *b;
 static bool all_known(const struct question *q)
 {
 	return !explain.incomplete && q->call->tid &&
-	       call_stamp(q->call) >= explain.start.time;
+	       q->call->begun >= explain.start.time;
 }
 
 static void show_chain(const struct cause_step *chain, size_t n)
@@ -63,7 +63,7 @@ static bool is_earlier(const struct call *x, const struct call *y)
 	const struct call *receipt;
 	uint64_t time = known(x, &receipt);
 
-	return time && y->begun && time <= y->begun;
+	return time && time < y->begun;
 }
 
 /* 'a', 'b', or 0: whose effect was there before the other began */
@@ -130,18 +130,17 @@ static void show_bounds(void)
 		}
 		return;
 	}
-	printf("\nThe race is between the last that is before both, and the first that is\n"
-	       "after both:\n\n");
+	printf("\nThey race from the last call before both to the first after both:\n\n");
 	show_header("WHAT");
 	if (before)
-		show_call("after", before, NULL);
+		show_call("past", before, NULL);
 	else
-		printf("%*safter   nothing in this recording\n",
+		printf("%*spast    nothing in this recording\n",
 		       options.timestamps ? 16 : 12, "");
 	if (after)
-		show_call("before", after, NULL);
+		show_call("future", after, NULL);
 	else
-		printf("%*sbefore  nothing in this recording\n",
+		printf("%*sfuture  nothing in this recording\n",
 		       options.timestamps ? 16 : 12, "");
 }
 
@@ -258,15 +257,27 @@ static void show_promise(enum promise promise, const char *first, bool numbers)
 		return;
 	case PROMISE_NONE:
 		if (numbers)
-			printf("%s no order: whoever receives from both may receive\n"
-			       "either first.\n",
+			printf("%s no order:\n"
+			       "whoever receives from both may receive either first.\n",
 			       first_by_clock() ?
-				       "But for that the bus promises" :
+				       "Unless anything outside the bus joined them, the bus promises" :
 				       "The bus promises");
 		else
 			printf("Both are multicasts: whoever receives from both receives the same first; but\n"
 			       "which, their numbers would say, and they are not recorded.\n");
 	}
+}
+
+/* One is a multicast, the other is not: that is why nothing is promised. */
+static void show_unicast(const char *a_name, const char *b_name)
+{
+	uint32_t n_a = a->call->tx.receivers, n_b = b->call->tx.receivers;
+
+	if (explain.start.schema_minor < 3)
+		return;
+	if ((n_a == 1 && n_b > 1) || (n_b == 1 && n_a > 1))
+		printf("%s has one receiver: only multicasts come in one order for all.\n",
+		       n_a == 1 ? a_name : b_name);
 }
 
 static void show_verdict(const char *verdict, bool proven, size_t steps,
@@ -322,6 +333,8 @@ static int show_concurrent(const char *x, const char *y)
 		putchar('\n');
 	if (!options.json)
 		show_promise(promise, first == 'b' ? y : x, numbers);
+	if (!options.json && promise == PROMISE_NONE)
+		show_unicast(x, y);
 	kept = show_receivers(x, y, first);
 	return !kept ? EXIT_ERROR : proven ? EXIT_OK : EXIT_LOST;
 }

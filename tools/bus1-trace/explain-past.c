@@ -147,6 +147,8 @@ static int by_thread(const void *p, const void *q)
 
 	if (x->tid != y->tid)
 		return x->tid > y->tid ? 1 : -1;
+	if (x->pid != y->pid)
+		return x->pid > y->pid ? 1 : -1;
 	return by_age(p, q);
 }
 
@@ -157,9 +159,9 @@ static void dot_thread(FILE *out, const struct past *past,
 	size_t i;
 
 	if ((*calls)->tid) {
-		fprintf(out, "\tsubgraph cluster_%u {\n"
+		fprintf(out, "\tsubgraph cluster_%u_%u {\n"
 			"\t\tmargin=6; style=\"rounded,filled\"; color=\"#c8c8c8\"; fillcolor=\"#f4f4f4\";\n"
-			"\t\tlabel=\"", (*calls)->tid);
+			"\t\tlabel=\"", (*calls)->pid, (*calls)->tid);
 		dot_name(out, (*calls)->comm, COMM_LEN);
 		fprintf(out, ", thread %u\";\n", (*calls)->tid);
 	} else {
@@ -202,12 +204,13 @@ static void draw(FILE *out, const void *what)
 		explain.incomplete ? "at least " : "", past->all);
 	if (past->n < past->all)
 		fprintf(out, ", of which the last %zu are shown", past->n);
-	fputs("\\nblue: a message; black: the same thread; dashed: the same queue; green: it used the handle\";\n"
+	fputs("\\nblue: a message; black: the same thread; dashed: the same queue; brown: the same peer; green: it used the handle\";\n"
 	      "\tnode [shape=box, style=filled, fillcolor=white, fontname=\"Helvetica\", fontsize=9, margin=\"0.06,0.03\", height=0.2];\n"
 	      "\tedge [arrowsize=0.6];\n", out);
 	qsort(calls, n, sizeof(*calls), by_thread);
 	for (i = first = 0; i < n; i++) {
-		if (i + 1 < n && calls[i + 1]->tid == calls[i]->tid)
+		if (i + 1 < n && calls[i + 1]->tid == calls[i]->tid &&
+		    calls[i + 1]->pid == calls[i]->pid)
 			continue;
 		dot_thread(out, past, &calls[first], i + 1 - first);
 		first = i + 1;
@@ -222,6 +225,9 @@ static void draw(FILE *out, const void *what)
 		if (call->type == CALL_RECEIPT)
 			dot_edge(out, call->receipt.tx, call,
 				 "color=\"#1f5fa8\"");
+		if (call->peer_last != call->thread_prev)
+			dot_edge(out, call->peer_last, call,
+				 "color=\"#8a5a00\"");
 		for (link = call->origins; link; link = link->next_origin)
 			if (link->from != call->thread_prev)
 				dot_edge(out, link->from, call,

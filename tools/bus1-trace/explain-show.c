@@ -5,7 +5,6 @@
 #include "options.h"
 
 /* Columns of a row, of which names get what is left */
-#define ROW 79
 #define CALL 13
 #define BY 16
 

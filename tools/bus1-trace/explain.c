@@ -73,62 +73,54 @@ const struct origin *explain_origin(uint64_t peer, uint64_t handle)
 		       by_handle);
 }
 
-/* Receipts by transaction, receiver, and which of its messages it is */
-static int by_message(const void *p, const void *q)
-{
-	const struct call *x = *(struct call *const *)p;
-	const struct call *y = *(struct call *const *)q;
-
-	if (x->receipt.tx_peer != y->receipt.tx_peer)
-		return x->receipt.tx_peer > y->receipt.tx_peer ? 1 : -1;
-	if (x->receipt.tx_number != y->receipt.tx_number)
-		return x->receipt.tx_number > y->receipt.tx_number ? 1 : -1;
-	if (x->peer != y->peer)
-		return x->peer > y->peer ? 1 : -1;
-	return (x->receipt.index > y->receipt.index) -
-	       (x->receipt.index < y->receipt.index);
-}
-
-/* Who sends through a handle has been given that before. */
+/* Whoever sends through a handle that a TRANSFER made has been given that. */
 static void link_handles(void)
 {
-	struct call **receipts = NULL, *call, *to;
-	size_t n = 0, i;
+	size_t i;
 
-	for (call = cause_oldest(explain.cause); call; call = call->newer) {
-		if (call->type != CALL_RECEIPT || call->receipt.kind)
-			continue;
-		receipts = grow(receipts, n, sizeof(*receipts));
-		receipts[n++] = call;
-	}
-	if (n)
-		qsort(receipts, n, sizeof(*receipts), by_message);
 	for (i = 0; i < explain.n_parts; i++) {
 		const struct part *part = &explain.parts[i];
 		const struct origin *o = explain_origin(part->peer,
 							part->handle);
-		struct call key = { 0 }, *const wanted = &key, **found;
+		struct call *from, *to;
 
-		to = cause_tx(explain.cause, part->peer, part->tx);
-		if (!o || !to)
+		/* what a message brought, the peer had received before */
+		if (!o || o->how == BUS1_HOW_MESSAGE)
 			continue;
-		key.peer = o->peer;
-		key.receipt.tx_peer = o->tx_peer;
-		key.receipt.tx_number = o->tx;
-		key.receipt.index = o->index;
-		call = NULL;
-		if (o->how != BUS1_HOW_MESSAGE) {
-			call = cause_tx(explain.cause, o->tx_peer, o->tx);
-		} else if (n) {
-			found = bsearch(&wanted, receipts, n,
-					sizeof(*receipts), by_message);
-			call = found ? *found : NULL;
-		}
+		from = cause_tx(explain.cause, o->tx_peer, o->tx);
+		to = cause_tx(explain.cause, part->peer, part->tx);
 		/* whoever guessed its number did not wait for it */
-		if (call && call->time && call->time <= call_stamp(to))
-			cause_link(call, to);
+		if (from && to && from->time && from->time < to->begun)
+			cause_link(from, to);
 	}
-	free(receipts);
+}
+
+/* A message whose msg_send is missing is known by its receipt. */
+static void add_received_parts(void)
+{
+	const struct call *call;
+	size_t n = explain.n_parts;
+
+	for (call = cause_oldest(explain.cause); call; call = call->newer) {
+		struct part part = {
+			.peer = call->receipt.tx_peer,
+			.tx = call->receipt.tx_number,
+			.index = call->receipt.index,
+			.receiver = call->peer,
+			.node = call->receipt.node,
+		};
+
+		if (call->type != CALL_RECEIPT || call->receipt.kind ||
+		    (n && bsearch(&part, explain.parts, n, sizeof(part),
+				  by_tx)))
+			continue;
+		explain.parts = grow(explain.parts, explain.n_parts,
+				     sizeof(*explain.parts));
+		explain.parts[explain.n_parts++] = part;
+	}
+	if (explain.n_parts > n)
+		qsort(explain.parts, explain.n_parts, sizeof(*explain.parts),
+		      by_tx);
 }
 
 static int by_peer(const void *p, const void *q)
@@ -191,7 +183,8 @@ static void on_event(const struct item *item)
 		explain.origins = grow(explain.origins, explain.n_origins,
 				       sizeof(*explain.origins));
 		explain.origins[explain.n_origins++] = (struct origin){
-			.peer = e[0], .handle = e[1], .how = e[4],
+			.peer = e[0], .handle = e[1], .node_peer = e[2],
+			.node = e[3], .time = e[9], .how = e[4],
 			.tx_peer = e[5], .tx = e[6], .index = e[7],
 		};
 	} else {
@@ -231,6 +224,7 @@ static int read_all(FILE **counts)
 	if (explain.n_parts)
 		qsort(explain.parts, explain.n_parts, sizeof(*explain.parts),
 		      by_tx);
+	add_received_parts();
 	if (explain.n_origins)
 		qsort(explain.origins, explain.n_origins,
 		      sizeof(*explain.origins), by_handle);
@@ -252,6 +246,23 @@ static void show_counts(FILE *counts)
 		fputs(buf, stdout);
 }
 
+/* Behind @column columns of a line, and on further ones */
+static void show_words(size_t column, const char *s)
+{
+	size_t n;
+
+	for (; *s; s += n + strspn(s + n, " ")) {
+		n = strcspn(s, " ");
+		if (column + 1 + n > ROW) {
+			printf("\n ");
+			column = 1;
+		}
+		printf(" %.*s", (int)n, s);
+		column += 1 + n;
+	}
+	putchar('\n');
+}
+
 /* How a question was understood, unless that is plain */
 static void show_question(const struct question *q)
 {
@@ -269,18 +280,30 @@ static void show_question(const struct question *q)
 		return;
 	}
 	print_safe(q->text, 64);
-	printf(" is %s, %s\n", name, q->how);
+	printf(" is %s,", name);
+	show_words(strnlen(q->text, 64) + strlen(name) + 5, q->how);
+}
+
+/* What was looked for could have been among what is missing. */
+static bool is_uncertain(const struct question *q)
+{
+	return explain.incomplete && *q->how;
 }
 
 static int answer(void)
 {
+	int status;
+
 	if (!question_answer(&a) || (n_questions > 1 && !question_answer(&b)))
 		return EXIT_ERROR;
 	show_question(&a);
 	if (n_questions == 1)
 		return explain_past(&a, &past);
 	show_question(&b);
-	return explain_pair(&a, &b);
+	status = explain_pair(&a, &b);
+	if (status == EXIT_OK && (is_uncertain(&a) || is_uncertain(&b)))
+		return EXIT_LOST;
+	return status;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)

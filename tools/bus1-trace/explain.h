@@ -23,6 +23,7 @@ struct part { /* a message of a transaction */
 
 struct origin { /* of a handle of peer */
 	uint64_t peer, handle;
+	uint64_t node_peer, node, time;
 	uint64_t tx_peer, tx;
 	uint32_t how, index; /* BUS1_HOW_*; of the message that brought it */
 };
@@ -76,6 +77,7 @@ bool question_answer(struct question *q);
 size_t explain_receipts(const struct question *q, struct call ***receipts);
 
 /* explain-show.c */
+#define ROW 79 /* columns */
 /* "900ns", "12.3us" */
 #define DURATION_SIZE 24
 const char *format_duration(char *buf, uint64_t ns);

@@ -413,6 +413,9 @@ static int run(int argc, char **argv)
 	}
 	if (!recorder)
 		return failed("creating");
+	/* whoever waits for that need not guess */
+	if (!options.json)
+		complain("recording to %s", output);
 
 	if (options.seconds)
 		end = info.start.time + options.seconds * 1e9;

@@ -523,7 +523,7 @@ static int show_counts(const struct recording_info *info)
 	if (complete)
 		return status;
 	if (!damaged)
-		complain("%s has no end: its recorder was killed, or still runs; what it had not written yet is missing",
+		complain("%s has no end: its recorder was killed, or is still running; what it had not written yet is missing",
 			 options.input);
 	return EXIT_LOST;
 }

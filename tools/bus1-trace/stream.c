@@ -601,7 +601,7 @@ static int run_recorded(void)
 			"They were lost when it was recorded.");
 	if (!complete && !stop && !stopped && order.newest < end) {
 		if (!error)
-			complain("%s has no end: its recorder was killed, and what it had not written yet is missing",
+			complain("%s has no end: its recorder was killed, or is still running; what it had not written yet is missing",
 				 options.input);
 		status = status == EXIT_OK ? EXIT_LOST : status;
 	}

@@ -16,6 +16,11 @@
 #define PARTS 4
 /* How long after the receipt of an effect its cause counts as lost */
 #define GRACE 1000000000ULL
+/* Peers, and nodes that are gone: more are only there if ends were lost. */
+#define RECEIVERS (1 << 16)
+#define GONE (1 << 14)
+/* Gaps of receive numbers, which are no gaps if they are behind the end */
+#define GAPS (1 << 12)
 
 /* Of all that a peer received until @time that which began last */
 struct mark {
@@ -57,11 +62,26 @@ struct receiver {
 	struct verify_tx seq_tx; /* of the largest number */
 	uint64_t seq;
 	struct tx *last;
+	struct receiver *older, *newer; /* by their last receipt */
+};
+
+/* A node whose HANDLE_RELEASE was received: all that was sent to it is done. */
+struct gone {
+	struct table_entry entry;
+	uint64_t peer, node, time;
+	struct verify_tx by;
 };
 
 struct verify_sums verify_sums;
 
-static struct table txs, receivers, parts;
+static struct table txs, receivers, parts, gone;
+static struct receiver *longest_ago, *last_one;
+static struct gone nodes[GONE];
+static size_t n_nodes;
+static struct {
+	uint64_t n, time;
+} gaps[GAPS];
+static size_t n_gaps;
 static struct tx *oldest, *newest;
 static struct tx *spare;
 /* The next event is often about the same. */
@@ -162,7 +182,8 @@ static void look_for_lost(const struct tx *x, uint64_t now)
 {
 	const struct part *part;
 
-	if (has_lost || !known(x))
+	/* Of an earlier one an end may have been missed. */
+	if (has_lost || !known(x) || x->begun < started)
 		return;
 	for (part = x->parts; part; part = part->next) {
 		const struct receiver *r = receiver_find(part->peer);
@@ -231,9 +252,8 @@ static void forget(struct tx *x, uint64_t now)
 {
 	check(x, true);
 	look_for_lost(x, now);
-	if (x->committed)
-		verify_sums.forgotten++;
-	else if (x->begun >= started)
+	verify_sums.forgotten++;
+	if (!x->committed && x->begun >= started)
 		verify_sums.unknown++;
 	tx_done(x);
 }
@@ -266,18 +286,6 @@ static struct tx *tx_get(uint64_t peer, uint64_t tx, uint64_t now)
 	return x;
 }
 
-static struct receiver *receiver_get(uint64_t id)
-{
-	struct receiver *r = receiver_find(id);
-
-	if (r)
-		return r;
-	r = allocate(sizeof(*r));
-	r->id = id;
-	table_add(&receivers, &r->entry, table_hash(id, 0, 0));
-	return r;
-}
-
 static void receiver_last(struct receiver *r, struct tx *x)
 {
 	struct tx *last = r->last;
@@ -293,17 +301,46 @@ static void receiver_last(struct receiver *r, struct tx *x)
 	}
 }
 
-static void receiver_free(uint64_t id)
+static void receiver_unlink(struct receiver *r)
 {
-	struct receiver *r = receiver_find(id);
+	*(r->older ? &r->older->newer : &longest_ago) = r->newer;
+	*(r->newer ? &r->newer->older : &last_one) = r->older;
+}
 
-	if (!r)
-		return;
+static void receiver_free(struct receiver *r)
+{
 	receiver_last(r, NULL);
+	receiver_unlink(r);
 	table_remove(&receivers, &r->entry);
 	if (recent_receiver == r)
 		recent_receiver = NULL;
 	free(r);
+}
+
+/* It is the last one from here on. */
+static struct receiver *receiver_get(uint64_t id)
+{
+	struct receiver *r = receiver_find(id);
+
+	if (r && r == last_one)
+		return r;
+	if (r) {
+		receiver_unlink(r);
+	} else {
+		if (receivers.n >= RECEIVERS) {
+			receiver_free(longest_ago);
+			verify_sums.forgotten++;
+			verify_sums.unknown++;
+		}
+		r = allocate(sizeof(*r));
+		r->id = id;
+		table_add(&receivers, &r->entry, table_hash(id, 0, 0));
+	}
+	r->older = last_one;
+	r->newer = NULL;
+	*(last_one ? &last_one->newer : &longest_ago) = r;
+	last_one = r;
+	return r;
 }
 
 static void check_done(struct tx *x)
@@ -317,8 +354,14 @@ static void commit(const __u64 *a)
 {
 	struct tx *x;
 
-	verify_sums.transactions++;
-	verify_sums.multicasts += a[3] > 1;
+	/* Not all events were seen of what began before, and maybe ended. */
+	if (a[6] < started) {
+		if (!tx_find(a[0], a[1]))
+			return;
+	} else {
+		verify_sums.transactions++;
+		verify_sums.multicasts += a[3] > 1;
+	}
 	if (!a[4] && !a[5]) /* nobody receives of it */
 		return;
 	x = tx_get(a[0], a[1], a[7]);
@@ -348,9 +391,13 @@ static struct part *part_find(const struct tx *x, uint64_t peer)
 static void part_add(uint64_t peer, uint64_t tx, uint64_t receiver,
 		     uint64_t now)
 {
-	struct tx *x = tx_get(peer, tx, now);
-	struct part *part = part_find(x, receiver);
+	struct tx *x;
+	struct part *part;
 
+	if (now < started)
+		return;
+	x = tx_get(peer, tx, now);
+	part = part_find(x, receiver);
 	if (!x->begun)
 		x->begun = now;
 	if (!part) {
@@ -413,6 +460,60 @@ static void check_seq(struct receiver *r, const struct verify_tx *tx,
 	r->seq_tx = *tx;
 }
 
+static struct gone *gone_find(uint64_t peer, uint64_t node)
+{
+	struct table_entry *e = table_first(&gone, table_hash(peer, node, 0));
+
+	for (; e; e = table_next(e)) {
+		struct gone *g = table_item(struct gone, e);
+
+		if (g->peer == peer && g->node == node)
+			return g;
+	}
+	return NULL;
+}
+
+static void gone_add(const __u64 *a)
+{
+	struct gone *g = &nodes[n_nodes % GONE];
+
+	if (a[4] != BUS1_KIND_HANDLE_RELEASE || gone_find(a[0], a[7]))
+		return;
+	if (n_nodes++ >= GONE)
+		table_remove(&gone, &g->entry);
+	*g = (struct gone){
+		.peer = a[0],
+		.node = a[7],
+		.time = a[9],
+		.by = { a[2], a[3], a[1] },
+	};
+	table_add(&gone, &g->entry, table_hash(g->peer, g->node, 0));
+}
+
+/*
+ * A SEND holds the handles that it sends through until its messages are
+ * published. So they come before the HANDLE_RELEASE of their node: behind that
+ * none is sent, nor discarded.
+ */
+static void check_gone(uint64_t peer, uint64_t node, const __u64 *message,
+		       uint64_t time)
+{
+	const struct gone *g = gone_find(peer, node);
+
+	if (!g || time < g->time)
+		return;
+	found(&(struct violation){
+		.rule = VERIFY_LOST,
+		.peer = peer,
+		.cause = { message[0], message[1], 0 },
+		.effect = g->by,
+		.index = message[2],
+		.node = node,
+		.known = g->time,
+		.begun = time,
+	});
+}
+
 static void settle(struct receiver *r, uint64_t time)
 {
 	if (time < r->settled[0].time + GRACE)
@@ -428,11 +529,10 @@ static void receive(const __u64 *a, unsigned int n_args, bool message)
 	struct receiver *r = receiver_get(a[0]);
 	struct tx *x = tx_get(tx.peer, tx.tx, time);
 
-	verify_sums.receipts++;
+	verify_sums.receipts += time >= started;
 	if (!x->begun && queued < time)
 		x->begun = queued ? time - queued : 0;
-	if (x->begun < started && !x->committed)
-		verify_sums.before++;
+	verify_sums.before += x->begun < started && time >= started;
 	if (!x->received || time < x->received) {
 		x->received = time;
 		x->received_peer = r->id;
@@ -441,8 +541,11 @@ static void receive(const __u64 *a, unsigned int n_args, bool message)
 	if (recv <= r->recv) {
 		verify_sums.late++;
 	} else {
-		if (r->recv && r->time >= started)
+		if (r->recv && r->time >= started && recv > r->recv + 1) {
 			verify_sums.missing += recv - r->recv - 1;
+			gaps[n_gaps % GAPS].n = recv - r->recv - 1;
+			gaps[n_gaps++ % GAPS].time = time;
+		}
 		settle(r, time);
 		if (r->best.begun > x->before.begun) {
 			x->before = r->best;
@@ -461,20 +564,27 @@ static void receive(const __u64 *a, unsigned int n_args, bool message)
 	part_done(x, r->id, message);
 	receiver_last(r, x);
 	check_done(x);
+	/* its commit may have been before the start */
+	if (x->begun < started)
+		tx_done(x);
 }
 
 void verify_event(const struct bus1_event *event, unsigned int n_args)
 {
 	const __u64 *a = event->arg;
+	struct receiver *r;
 
 	switch (event->type) {
 	case EV_peer_free:
-		receiver_free(a[0]);
+		r = receiver_find(a[0]);
+		if (r)
+			receiver_free(r);
 		break;
 	case EV_tx_commit:
 		commit(a);
 		break;
 	case EV_msg_send:
+		check_gone(a[3], a[4], &a[0], a[7]);
 		part_add(a[0], a[1], a[3], a[7]);
 		break;
 	case EV_notify_send:
@@ -483,8 +593,12 @@ void verify_event(const struct bus1_event *event, unsigned int n_args)
 	case EV_msg_recv:
 	case EV_notify_recv:
 		receive(a, n_args, event->type == EV_msg_recv);
+		if (event->type == EV_notify_recv)
+			gone_add(a);
 		break;
 	case EV_msg_discard:
+		if (a[7] == BUS1_WHY_RELEASED)
+			check_gone(a[0], a[4], &a[1], a[8]);
 		discard(a, a[1], a[2], true, a[8]);
 		break;
 	case EV_notify_drop:
@@ -503,8 +617,14 @@ void verify_start(uint64_t start, size_t keep,
 
 const struct violation *verify_end(uint64_t time)
 {
+	size_t n = n_gaps < GAPS ? n_gaps : GAPS;
 	struct tx *x;
 
+	/* Behind the end, probes are detached one after the other. */
+	while (n--)
+		if (gaps[n].time > time)
+			verify_sums.missing -= gaps[n].n;
+	n_gaps = 0;
 	for (x = oldest; x; x = x->newer) {
 		check(x, true);
 		look_for_lost(x, time);

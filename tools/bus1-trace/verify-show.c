@@ -6,10 +6,12 @@
  * when there is a violation, so that it costs next to nothing until then.
  */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cause.h"
 #include "explain.h"
+#include "options.h"
 #include "verify.h"
 
 #define LAST 100000
@@ -109,10 +111,24 @@ static void story_end(struct story *story)
 	cause_free(story->cause);
 }
 
-static void say_name(uint64_t id)
+/* Returns how many columns it takes. */
+static int say_name(uint64_t id)
 {
-	print_safe(peers_name(id), 16);
-	printf("#%" PRIu64, id);
+	int n = print_safe(peers_name(id), 16);
+
+	return n + printf("#%" PRIu64, id);
+}
+
+static int name_width(uint64_t id)
+{
+	return strnlen(peers_name(id), 16) +
+	       snprintf(NULL, 0, "#%" PRIu64, id);
+}
+
+/* A blank in column @at, or another line where @n more do not fit */
+static int say_blank(int at, int n)
+{
+	return at + n < 79 ? at + printf(" ") : printf("\n%25s", "") - 1;
 }
 
 static void say_since(uint64_t time, uint64_t start)
@@ -141,19 +157,29 @@ static void say_tx(const struct verify_tx *tx, const struct call *call)
 static void say_step(const struct cause_step *step)
 {
 	const struct call *call = step->call;
-	char name[CALL_NAME];
+	char buf[CALL_NAME];
+	int at;
 
-	printf("    %-8s%-12s ", how_word(step->how), call_name(name, call));
+	at = printf("    %-8s%-12s", how_word(step->how), call_name(buf, call));
+	if (call->type == CALL_TX)
+		snprintf(buf, sizeof(buf), "%s of ", kind_of(call));
+	else
+		snprintf(buf, sizeof(buf), "received %" PRIu64 ":%" PRIu64,
+			 call->receipt.tx_peer, call->receipt.tx_number);
 	if (call->type == CALL_TX) {
-		printf("%s of ", kind_of(call));
-		say_name(call->peer);
+		at = say_blank(at, strlen(buf) + name_width(call->peer) + 1);
+		at += printf("%s", buf) + say_name(call->peer);
 	} else {
-		say_name(call->peer);
-		printf(" received %" PRIu64 ":%" PRIu64, call->receipt.tx_peer,
-		       call->receipt.tx_number);
+		at = say_blank(at, name_width(call->peer));
+		at += say_name(call->peer);
+		at = say_blank(at, strlen(buf) + 1);
+		at += printf("%s", buf);
 	}
 	if (call->tid) {
-		printf(", thread %u (", call->tid);
+		at += printf(",");
+		snprintf(buf, sizeof(buf), "thread %u (", call->tid);
+		say_blank(at, strlen(buf) + strnlen(call->comm, 16) + 1);
+		printf("%s", buf);
 		print_safe(call->comm, 16);
 		putchar(')');
 	}
@@ -190,6 +216,28 @@ static void say_cause(const struct violation *v, const struct story *story,
 		say_step(&story->chain[i]);
 }
 
+static void say_gone(const struct violation *v, uint64_t start)
+{
+	printf("  %" PRIu64 ":%" PRIu64 ".%" PRIu64 " was for node %" PRIu64 ", whose HANDLE_RELEASE is receipt %" PRIu64 ", at\n  ",
+	       v->cause.peer, v->cause.tx, v->index, v->node, v->effect.recv);
+	say_since(v->known, start);
+	printf(": whatever is sent to a node comes before that\n");
+}
+
+/* To look at it more closely */
+static void say_explain(const struct violation *v)
+{
+	if (!options.input)
+		printf("  To look closer record it, with bus1-trace record, and then:\n");
+	printf("  bus1-trace explain -i ");
+	if (!options.input || !strcmp(options.input, "-"))
+		printf("FILE");
+	else
+		print_safe(options.input, INT_MAX);
+	printf(" %" PRIu64 ":%" PRIu64 " %" PRIu64 ":%" PRIu64 "\n",
+	       v->cause.peer, v->cause.tx, v->effect.peer, v->effect.tx);
+}
+
 static void say_witness(const struct story *story)
 {
 	if (!story->peer)
@@ -205,6 +253,8 @@ static void say_received(const struct violation *v, const struct verify_tx *tx,
 {
 	if (tx->recv)
 		printf("\n  receipt %-10" PRIu64 " ", tx->recv);
+	else if (v->node)
+		printf("\n  behind it          ");
 	else
 		printf("\n  not received       ");
 	say_tx(tx, call);
@@ -224,8 +274,11 @@ void verify_show(const struct violation *v, uint64_t start)
 	putchar('\n');
 	if (v->rule == VERIFY_AGREEMENT)
 		say_witness(&story);
+	else if (v->node)
+		say_gone(v, start);
 	else
 		say_cause(v, &story, start);
+	say_explain(v);
 	story_end(&story);
 	output_failed();
 }
@@ -279,7 +332,7 @@ void verify_json(const struct violation *v)
 	if (v->rule == VERIFY_AGREEMENT)
 		printf(",\"cause_seq\":%" PRIu64 ",\"effect_seq\":%" PRIu64,
 		       v->seq[0], v->seq[1]);
-	else
+	else if (!v->node)
 		printf(",\"known\":%" PRIu64 ",\"begun\":%" PRIu64, v->known,
 		       v->begun);
 	if (v->known_peer)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* bus1-trace order: whether the bus kept its order. */
 #include <inttypes.h>
+#include <signal.h>
 #include "interval.h"
 #include "options.h"
 #include "verify.h"
@@ -16,7 +17,7 @@
 /* After which a violation is shown, if it is not time for that before */
 #define EVENTS 20000
 
-enum { KEEP_KEY = 512, LOST_KEY };
+enum { KEEP_KEY = 512, LOST_KEY, FILTER_KEY };
 
 static uint64_t keep = KEEP;
 static bool sends; /* wanted, or there */
@@ -31,28 +32,63 @@ static const struct violation *lost;
  * What is found first is shown a little later, when what was going on at the same
  * time is known, too.
  */
-static struct {
+static struct first {
 	struct violation v;
 	bool any, shown;
 	unsigned int events, ticks;
-} first;
+} firsts[VERIFY_MAX];
+static unsigned int to_show;
 
 static void found(const struct violation *v)
 {
-	if (!first.any)
-		first.v = *v;
-	first.any = true;
+	struct first *first = &firsts[v->rule];
+
+	if (first->any)
+		return;
+	first->v = *v;
+	first->any = true;
+	to_show++;
 }
 
-static void show_first(void)
+static void show_first(struct first *first)
 {
-	if (!first.any || first.shown)
+	if (!first->any || first->shown)
 		return;
-	first.shown = true;
+	first->shown = true;
+	to_show--;
 	if (options.json)
-		verify_json(&first.v);
+		verify_json(&first->v);
 	else
-		verify_show(&first.v, started);
+		verify_show(&first->v, started);
+}
+
+static void show_firsts(void)
+{
+	int i;
+
+	for (i = 0; i < VERIFY_MAX; i++)
+		show_first(&firsts[i]);
+}
+
+/* What is read of a recording until somebody has enough is a part of it. */
+static volatile sig_atomic_t interrupted;
+static void (*stop_reading)(int sig);
+
+static void on_signal(int sig)
+{
+	interrupted = 1;
+	stop_reading(sig);
+}
+
+static void note_signals(void)
+{
+	struct sigaction action;
+
+	sigaction(SIGINT, NULL, &action);
+	stop_reading = action.sa_handler;
+	action.sa_handler = on_signal;
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
 }
 
 static void start(const struct stream_start *s)
@@ -61,6 +97,8 @@ static void start(const struct stream_start *s)
 	numbered = s->schema_minor >= 3;
 	sends = sends && (s->events & VERIFY_SENDS) == VERIFY_SENDS;
 	verify_start(s->time, keep, found);
+	if (options.input)
+		note_signals();
 	if (options.json)
 		json_start(s);
 	else if (options.interval)
@@ -77,10 +115,13 @@ static void snapshot(const struct snapshot *s)
 
 static void event(const struct bus1_event *event, unsigned int n_args)
 {
+	int i;
+
 	verify_remember(event, n_args);
 	verify_event(event, n_args);
-	if (first.any && first.events++ == EVENTS)
-		show_first();
+	for (i = 0; to_show && i < VERIFY_MAX; i++)
+		if (firsts[i].any && firsts[i].events++ == EVENTS)
+			show_first(&firsts[i]);
 }
 
 static void recorded_event(const struct item *item)
@@ -144,9 +185,12 @@ static void show_progress(uint64_t time)
 
 static void tick(uint64_t time, uint64_t n)
 {
+	int i;
+
 	look(time, n);
-	if (first.any && first.ticks++)
-		show_first();
+	for (i = 0; to_show && i < VERIFY_MAX; i++)
+		if (firsts[i].any && firsts[i].ticks++)
+			show_first(&firsts[i]);
 	if (options.interval)
 		show_progress(time);
 }
@@ -164,7 +208,7 @@ static void end(uint64_t time, uint64_t n)
 	ended = time;
 	look(time, n);
 	lost = verify_end(time);
-	show_first();
+	show_firsts();
 }
 
 static void recorded_end(uint64_t time)
@@ -190,8 +234,10 @@ static void say_checked(void)
 {
 	const struct verify_sums *s = &verify_sums;
 
-	printf("%" PRIu64 " transactions, %" PRIu64 " receipts, %" PRIu64 " multicasts checked",
-	       s->transactions, s->receipts, s->multicasts);
+	printf("%" PRIu64 " transaction%s, %" PRIu64 " receipt%s, %" PRIu64 " multicast%s checked",
+	       s->transactions, s->transactions == 1 ? "" : "s", s->receipts,
+	       s->receipts == 1 ? "" : "s", s->multicasts,
+	       s->multicasts == 1 ? "" : "s");
 }
 
 /* What there was no look at, or less than there could have been */
@@ -231,8 +277,8 @@ static void say_violations(void)
 static int verdict(int status)
 {
 	const struct verify_sums *s = &verify_sums;
-	bool undecidable = status == EXIT_LOST || s->late ||
-			   (s->forgotten && s->unknown);
+	bool undecidable = status == EXIT_LOST || s->late || s->missing ||
+			   (s->forgotten && s->unknown) || interrupted;
 	const char *word;
 
 	/* of what is not counted it is not known when it was */
@@ -244,7 +290,7 @@ static int verdict(int status)
 	if (lost && !undecidable) {
 		verify_sums.violations[VERIFY_LOST]++;
 		found(lost);
-		show_first();
+		show_firsts();
 	}
 	word = violations() ? "violation" : undecidable ? "undecidable" : "ok";
 	if (options.json) {
@@ -266,7 +312,10 @@ static int verdict(int status)
 		printf(".\n");
 	} else if (undecidable) {
 		printf("UNDECIDABLE: ");
-		if (loss.n)
+		if (interrupted)
+			printf("only as far as it was read, to +%.3f s",
+			       (ended - started) / 1e9);
+		else if (loss.n)
 			say_window();
 		else if (s->late)
 			printf("%" PRIu64 " receipts came too late to be checked",
@@ -274,11 +323,16 @@ static int verdict(int status)
 		else if (s->forgotten && s->unknown)
 			printf("%" PRIu64 " transactions waited too long for their receipts (--keep)",
 			       s->unknown);
-		else
+		else if (status == EXIT_LOST)
 			printf("not all events are there, as said above");
+		else
+			printf("%" PRIu64 " receipts are missing, and nobody says why",
+			       s->missing);
 		printf(".\nIn what is left there is no violation:\n");
 		say_checked();
 		printf(".\n");
+	} else if (!s->transactions && !s->receipts) {
+		printf("Nothing happened: 0 transactions.\n");
 	} else {
 		printf("OK: ");
 		say_checked();
@@ -306,6 +360,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case LOST_KEY:
 		sends = true;
 		return 0;
+	case FILTER_KEY:
+	case 'p':
+	case 'u':
+	case 'c':
+		complain("order takes no filters: to judge what came before what, it has to see all");
+		ok = false;
+		break;
 	case ARGP_KEY_ARG:
 		return options_interval(arg, state);
 	default:
@@ -319,6 +380,14 @@ int verb_order(int argc, char **argv)
 	static const struct argp_option own[] = {
 		{ "lost", LOST_KEY, NULL, 0, "also that nothing is lost: takes two more events of each message. Of a recording always", 1 },
 		{ "keep", KEEP_KEY, "N", 0, "transactions that can wait for receipts before the oldest is forgotten (262144)", 4 },
+		/* those of others, only to say why not */
+		{ "peer", FILTER_KEY, "ID", OPTION_HIDDEN, NULL, 0 },
+		{ "node", 0, NULL, OPTION_ALIAS | OPTION_HIDDEN, NULL, 0 },
+		{ "pid", 'p', NULL, OPTION_ALIAS | OPTION_HIDDEN, NULL, 0 },
+		{ "uid", 'u', NULL, OPTION_ALIAS | OPTION_HIDDEN, NULL, 0 },
+		{ "cgroup", 'c', NULL, OPTION_ALIAS | OPTION_HIDDEN, NULL, 0 },
+		{ "comm", 0, NULL, OPTION_ALIAS | OPTION_HIDDEN, NULL, 0 },
+		{ "kind", 0, NULL, OPTION_ALIAS | OPTION_HIDDEN, NULL, 0 },
 		{ 0 },
 	};
 	static const struct argp_child children[] = {
@@ -330,7 +399,7 @@ int verb_order(int argc, char **argv)
 	};
 	static const struct argp argp = {
 		own, parse, "[INTERVAL [COUNT]]",
-		"Check that all that happens on the bus, or happened, kept the order that is promised: atomic, causal, and multicasts in one order for all. Every INTERVAL seconds a line says how far it is.\v"
+		"Check that all that happens on the bus, or happened, kept the order that is promised: atomic, causal, and multicasts in one order for all. To judge what came before what it has to see all: there are no filters. Every INTERVAL seconds a line says how far it is.\v"
 		"Ends with Ctrl-C, and a verdict. Status: 0 OK, 1 error, 2 usage, 3 undecidable because events were lost, 4 violation.\n\n"
 		"Examples:\n"
 		"  bus1-trace order -d 60\n"
