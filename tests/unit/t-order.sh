@@ -248,13 +248,18 @@ END
 is "a message behind its HANDLE_RELEASE: which, where, and why" "$(story)" \
 'VIOLATION, lost, at task30#3
   receipt 1          2:17, drop of ?#2
-  behind it          4:9, send of task40#4
+  not received       4:9, send of task40#4
   4:9.0 was for node 7, whose HANDLE_RELEASE is receipt 1, at
   0.000000160 s: whatever is sent to a node comes before that
   bus1-trace explain -i recording 4:9 2:17'
 order "a message sent behind its HANDLE_RELEASE" 4 "VIOLATION: 1 lost." "2 transactions, 1 receipt, 0 multicasts checked." <<END
 $early
 msg_send 40 4 9 0 3 7 8 0 1170 1
+end 5000000000
+END
+order "a message discarded before its HANDLE_RELEASE" 4 "VIOLATION: 1 lost." "2 transactions, 1 receipt, 0 multicasts checked." <<END
+msg_discard 40 3 4 9 0 7 8 0 1 1155 0
+$early
 end 5000000000
 END
 for discard in "msg_discard 40 3 4 9 0 8 8 0 1 1190 0" \

@@ -65,11 +65,13 @@ struct receiver {
 	struct receiver *older, *newer; /* by their last receipt */
 };
 
-/* A node whose HANDLE_RELEASE was received: all that was sent to it is done. */
+/* A node that is gone: by which HANDLE_RELEASE, or that discarded message */
 struct gone {
 	struct table_entry entry;
 	uint64_t peer, node, time;
 	struct verify_tx by;
+	uint64_t index;
+	bool discarded;
 };
 
 struct verify_sums verify_sums;
@@ -473,45 +475,71 @@ static struct gone *gone_find(uint64_t peer, uint64_t node)
 	return NULL;
 }
 
-static void gone_add(const __u64 *a)
+static void gone_add(const struct gone *what)
 {
 	struct gone *g = &nodes[n_nodes % GONE];
 
-	if (a[4] != BUS1_KIND_HANDLE_RELEASE || gone_find(a[0], a[7]))
-		return;
 	if (n_nodes++ >= GONE)
 		table_remove(&gone, &g->entry);
-	*g = (struct gone){
+	*g = *what;
+	table_add(&gone, &g->entry, table_hash(g->peer, g->node, 0));
+}
+
+static void found_gone(const struct gone *message, const struct gone *release)
+{
+	found(&(struct violation){
+		.rule = VERIFY_LOST,
+		.peer = message->peer,
+		.cause = message->by,
+		.effect = release->by,
+		.index = message->index,
+		.node = message->node,
+		.known = release->time,
+		.begun = message->time,
+	});
+}
+
+/*
+ * A SEND holds the handles that it sends through until its messages are
+ * published. So all of them are received before the HANDLE_RELEASE of their node,
+ * unless its owner released the node: then that one does not come.
+ */
+static void check_gone(uint64_t peer, uint64_t node, const __u64 *a,
+		       uint64_t time, bool discarded)
+{
+	const struct gone message = {
+		.peer = peer,
+		.node = node,
+		.time = time,
+		.by = { a[0], a[1], 0 },
+		.index = a[2],
+		.discarded = true,
+	};
+	const struct gone *g = gone_find(peer, node);
+
+	if (!g && discarded)
+		gone_add(&message);
+	else if (g && !g->discarded && (discarded || time >= g->time))
+		found_gone(&message, g);
+}
+
+static void check_release(const __u64 *a)
+{
+	const struct gone release = {
 		.peer = a[0],
 		.node = a[7],
 		.time = a[9],
 		.by = { a[2], a[3], a[1] },
 	};
-	table_add(&gone, &g->entry, table_hash(g->peer, g->node, 0));
-}
+	const struct gone *g;
 
-/*
- * A SEND holds the handles that it sends through until its messages are
- * published. So they come before the HANDLE_RELEASE of their node: behind that
- * none is sent, nor discarded.
- */
-static void check_gone(uint64_t peer, uint64_t node, const __u64 *message,
-		       uint64_t time)
-{
-	const struct gone *g = gone_find(peer, node);
-
-	if (!g || time < g->time)
+	if (a[4] != BUS1_KIND_HANDLE_RELEASE)
 		return;
-	found(&(struct violation){
-		.rule = VERIFY_LOST,
-		.peer = peer,
-		.cause = { message[0], message[1], 0 },
-		.effect = g->by,
-		.index = message[2],
-		.node = node,
-		.known = g->time,
-		.begun = time,
-	});
+	g = gone_find(release.peer, release.node);
+	if (!g)
+		gone_add(&release);
+	else if (g->discarded)
+		found_gone(g, &release);
 }
 
 static void settle(struct receiver *r, uint64_t time)
@@ -584,7 +612,7 @@ void verify_event(const struct bus1_event *event, unsigned int n_args)
 		commit(a);
 		break;
 	case EV_msg_send:
-		check_gone(a[3], a[4], &a[0], a[7]);
+		check_gone(a[3], a[4], &a[0], a[7], false);
 		part_add(a[0], a[1], a[3], a[7]);
 		break;
 	case EV_notify_send:
@@ -594,11 +622,11 @@ void verify_event(const struct bus1_event *event, unsigned int n_args)
 	case EV_notify_recv:
 		receive(a, n_args, event->type == EV_msg_recv);
 		if (event->type == EV_notify_recv)
-			gone_add(a);
+			check_release(a);
 		break;
 	case EV_msg_discard:
 		if (a[7] == BUS1_WHY_RELEASED)
-			check_gone(a[0], a[4], &a[1], a[8]);
+			check_gone(a[0], a[4], &a[1], a[8], true);
 		discard(a, a[1], a[2], true, a[8]);
 		break;
 	case EV_notify_drop:

@@ -253,8 +253,6 @@ static void say_received(const struct violation *v, const struct verify_tx *tx,
 {
 	if (tx->recv)
 		printf("\n  receipt %-10" PRIu64 " ", tx->recv);
-	else if (v->node)
-		printf("\n  behind it          ");
 	else
 		printf("\n  not received       ");
 	say_tx(tx, call);

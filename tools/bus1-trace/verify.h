@@ -50,7 +50,7 @@ struct violation {
 	struct verify_tx cause, effect;
 	uint64_t known, begun; /* of the cause, of the effect; not of AGREEMENT */
 	/* LOST: message @index of the cause was sent, or discarded, at @begun, though
-	 * the HANDLE_RELEASE of its @node, the effect, had come at @known; or 0 */
+	 * the HANDLE_RELEASE of its @node, the effect, came at @known; or 0 */
 	uint64_t node, index;
 	/* whose receipt made the cause known; peer 0: its commit did */
 	uint64_t known_peer, known_recv;
