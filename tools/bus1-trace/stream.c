@@ -54,6 +54,11 @@ static void on_signal(int sig)
 	stop = 1;
 }
 
+bool stream_interrupted(void)
+{
+	return stop;
+}
+
 /* stdio takes a write that was interrupted for one that failed */
 void stream_signals(void)
 {

@@ -78,6 +78,8 @@ const struct bus1_count *stream_counts(uint64_t *missed);
 bool stream_incomplete(void);
 /* Ctrl-C and SIGTERM end a run well from here on. */
 void stream_signals(void);
+/* Whether one came */
+bool stream_interrupted(void);
 
 #define EVENTS_ALL (BUS1_EVENT_BIT(EV_MAX) - 1)
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* bus1-trace order: whether the bus kept its order. */
 #include <inttypes.h>
-#include <signal.h>
 #include "interval.h"
 #include "options.h"
 #include "verify.h"
@@ -70,35 +69,12 @@ static void show_firsts(void)
 		show_first(&firsts[i]);
 }
 
-/* What is read of a recording until somebody has enough is a part of it. */
-static volatile sig_atomic_t interrupted;
-static void (*stop_reading)(int sig);
-
-static void on_signal(int sig)
-{
-	interrupted = 1;
-	stop_reading(sig);
-}
-
-static void note_signals(void)
-{
-	struct sigaction action;
-
-	sigaction(SIGINT, NULL, &action);
-	stop_reading = action.sa_handler;
-	action.sa_handler = on_signal;
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
-
 static void start(const struct stream_start *s)
 {
 	started = loss.from = s->time;
 	numbered = s->schema_minor >= 3;
 	sends = sends && (s->events & VERIFY_SENDS) == VERIFY_SENDS;
 	verify_start(s->time, keep, found);
-	if (options.input)
-		note_signals();
 	if (options.json)
 		json_start(s);
 	else if (options.interval)
@@ -278,7 +254,8 @@ static int verdict(int status)
 {
 	const struct verify_sums *s = &verify_sums;
 	bool undecidable = status == EXIT_LOST || s->late || s->missing ||
-			   (s->forgotten && s->unknown) || interrupted;
+			   (s->forgotten && s->unknown) ||
+			   stream_interrupted();
 	const char *word;
 
 	/* of what is not counted it is not known when it was */
@@ -312,7 +289,7 @@ static int verdict(int status)
 		printf(".\n");
 	} else if (undecidable) {
 		printf("UNDECIDABLE: ");
-		if (interrupted)
+		if (stream_interrupted())
 			printf("only as far as it was read, to +%.3f s",
 			       (ended - started) / 1e9);
 		else if (loss.n)
