@@ -5,7 +5,7 @@
 
 . trace-tap.sh
 
-live='monitor top latency handles graph acct'
+live='monitor top latency order handles graph acct'
 refs=/sys/module/bus1/refcnt
 
 # Two at once see the same, each all of it.
@@ -124,7 +124,7 @@ insmod /run/module.ko
 is "the module is back" "$(cat $refs)" 0
 
 # Each verb has help, below 80 columns, with examples
-for verb in $live status record report export doctor; do
+for verb in $live explain status record report export doctor; do
 	bus1-trace $verb --help >"$dir/out" 2>&1
 	is "$verb --help: status 0" $? 0
 	is "$verb --help: below 80 columns" "$(grep -c '.\{80\}' "$dir/out")" 0
