@@ -42,7 +42,10 @@ TESTS := $(call programs,$(filter-out %32.c,$(TEST_SRC)))
 STRESS := $(call programs,$(wildcard tests/stress/*.c))
 TRACE_TESTS := $(call programs,$(wildcard tests/trace/*.c))
 INCIDENTS := $(call programs,$(wildcard tests/incidents/*.c))
-BENCH := $(call programs,$(wildcard tests/bench/*.c))
+# tests/bench/ipc-*.c are parts of ipc
+BENCH_PARTS := $(wildcard tests/bench/ipc-*.c)
+BENCH := $(call programs,$(filter-out $(BENCH_PARTS), \
+	 $(wildcard tests/bench/*.c)))
 LIBS := build/lib/libbus1.so build/lib/libbus1.a
 TOOLS := $(if $(TRACE_OBJ),build/bin/bus1-trace)
 MODULES := $(KERNELS:%=build/kmod/%/bus1.ko)
@@ -59,8 +62,8 @@ help:
 	@echo 'make check-debug  the suite and the stress under KASAN and KCSAN'
 	@echo 'make check-long   larger models of the order, 10^8 transactions: hours'
 	@echo 'make litmus       the memory barriers, by herd7, which it gets'
-	@echo 'make bench        instructions of a round trip, beside AF_UNIX; how many'
-	@echo '                  of them are accounting, and what it costs to watch'
+	@echo 'make bench        instructions of a message by bus1 and by others, beside'
+	@echo '                  the targets; NATIVE=1: nanoseconds of this machine'
 	@echo 'make lint         checkpatch, sparse and W=1'
 	@echo 'make shell        a shell in a guest that has bus1 loaded'
 	@echo 'make install      library, headers, tool, man pages; DESTDIR and'
@@ -158,6 +161,7 @@ $(STRESS): build/bin/%: build/obj/tests/stress/%.o build/lib/libbus1.a
 $(TRACE_TESTS): build/bin/%: build/obj/tests/trace/%.o build/lib/libbus1.a
 $(INCIDENTS): build/bin/%: build/obj/tests/incidents/%.o build/lib/libbus1.a
 $(BENCH): build/bin/%: build/obj/tests/bench/%.o build/lib/libbus1.a
+build/bin/ipc: $(call objects,$(BENCH_PARTS))
 $(EXAMPLES) $(TESTS) $(STRESS) $(TRACE_TESTS) $(INCIDENTS) $(BENCH):
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -pthread
@@ -197,14 +201,24 @@ check-long: build/kmod/6.1/bus1.ko $(STRESS)
 	@tests/vm/run --smp 2 --mem 1024 --timeout 72000 -- \
 		"order --max 100000000 -r 40000"
 
-# Instructions, not time: the figures mean the same on every machine.
+# Instructions, not time: the figures mean the same on every machine. What it
+# needs besides, libsystemd, nothing else does.
 .PHONY: bench
-bench: build/kmod/6.1/bus1.ko $(BENCH) tools
-	tests/vm/run --icount -- roundtrip
-	tests/bench/acct
-	tests/bench/trace
-	tests/bench/order
-	tests/vm/run --icount -- fanout
+bench: $(if $(NATIVE),,build/kmod/6.1/bus1.ko tools) $(BENCH) build/bench/dbus
+	@tests/bench/bench $(if $(NATIVE),--native)
+
+# The figures that tests/bench/regress compares with, and the chart of them
+.PHONY: bench-commit
+bench-commit:
+	@grep -q '"unit": "instructions"' build/bench/result.json || \
+		{ echo 'run make bench first, without NATIVE' >&2; exit 1; }
+	cp build/bench/result.json tests/bench/
+	cp build/bench/result.svg doc/performance.svg
+
+build/bench/dbus: tests/bench/dbus/dbus.c tests/bench/bench.h | deps
+	@scripts/deps bench
+	@mkdir -p $(@D) build/obj/tests/bench
+	$(CC) $(ALL_CFLAGS) -MF build/obj/tests/bench/dbus.d -o $@ $< -lsystemd
 
 .PHONY: lint
 lint: build/kernel/6.1/release $(SKELETONS) $(PROTO)

@@ -75,6 +75,7 @@ static __always_inline int event(__u64 *arg, __u32 type,
 {
 	enum bus1_verdict verdict = FILTER_NO;
 	struct bus1_count *count;
+	PER_CPU *cpu;
 	bool added;
 
 	if (type != EV_acct_charge && type != EV_acct_discharge &&
@@ -82,7 +83,10 @@ static __always_inline int event(__u64 *arg, __u32 type,
 		learn_event(arg, type, &roles);
 		return 0;
 	}
-	count = count_event(arg, type, &roles, false, &verdict);
+	cpu = this_cpu();
+	if (!cpu)
+		return 0;
+	count = count_event(cpu, arg, type, &roles, false, &verdict);
 	if (!count)
 		return 0;
 	added = type == EV_acct_reject ? add_refusal(arg) :

@@ -35,6 +35,7 @@
 	X(notify_send, 8, 7, 0x004, 0, 3, 5, 6)     \
 	X(notify_recv, 11, 9, 0x010, 2, 0, 6, 7)    \
 	X(notify_drop, 10, 8, 0x088, 1, 0, 5, 6)     \
+	X(recv_wait, 4, 3, 0x004, 0, 0, NO, NO)     \
 	X(acct_charge, 11, 10, 0x00b, 2, 2, NO, NO) \
 	X(acct_discharge, 11, 10, 0x00b, 2, 2, NO, NO) \
 	X(acct_reject, 12, 11, 0x30b, 2, 2, NO, NO) \
@@ -127,6 +128,10 @@ struct bus1_count {
 	__u64 map_full;
 };
 
+struct bus1_counts {
+	struct bus1_count of[EV_MAX];
+};
+
 /* Filters that a peer or a task may satisfy */
 #define BUS1_MATCH_PID 0x1
 #define BUS1_MATCH_UID 0x2
@@ -141,6 +146,7 @@ struct bus1_count {
 #define BUS1_CLASS_PEER 0x10
 #define BUS1_CLASS_ACCOUNT 0x20
 #define BUS1_CLASS_FAILURE 0x40
+#define BUS1_CLASS_WAIT 0x80
 
 /* A member that is 0 does not filter. */
 struct bus1_filter {
@@ -154,6 +160,7 @@ struct bus1_filter {
 	__u32 bits; /* BUS1_MATCH_*: which of pid, uid, comm, cgroup filter */
 	__u32 classes; /* BUS1_CLASS_* */
 	__u32 failures; /* only what went wrong */
+	__u32 any; /* whether one of the above is not 0 */
 };
 
 /* The transaction (peer, tx) */

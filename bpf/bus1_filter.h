@@ -53,6 +53,8 @@ static __always_inline __u32 filter_class(__u32 type, const __u64 *arg)
 	case EV_node_release:
 	case EV_node_free:
 		return BUS1_CLASS_NODE;
+	case EV_recv_wait:
+		return BUS1_CLASS_WAIT;
 	case EV_acct_charge:
 	case EV_acct_discharge:
 		return BUS1_CLASS_ACCOUNT;
@@ -101,7 +103,7 @@ static __always_inline bool filter_learn_from(const volatile struct bus1_filter 
 
 	/* a CLOSE is run by whoever happens to drop the file last */
 	if (type == EV_peer_new || type == EV_msg_recv ||
-	    type == EV_notify_recv ||
+	    type == EV_notify_recv || type == EV_recv_wait ||
 	    (type == EV_tx_commit && (__u32)arg[2] <= BUS1_TX_SEND))
 		bits = task;
 	if (f->bits & BUS1_MATCH_UID && type == EV_peer_new &&
@@ -168,6 +170,9 @@ filter_event(const volatile struct bus1_filter *f, __u32 type, const __u64 *arg,
 {
 	bool room = true, pass, wanted;
 
+	/* the verifier leaves what is read of it, even if nothing depends on it */
+	if (!f->any)
+		return FILTER_PASS;
 	pass = filter_about(f, type, arg, r, &room);
 	if (!room)
 		return FILTER_FULL;

@@ -15,12 +15,30 @@
 
 const volatile struct bus1_filter filter;
 
+/* What each CPU has to itself; begins with its counts. */
+#ifndef PER_CPU
+#define PER_CPU struct bus1_counts
+#endif
+
+/*
+ * By CPU. No BPF_MAP_TYPE_PERCPU_ARRAY: that takes a call to look into, and a
+ * system call to read.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, EV_MAX);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct bus1_count);
-} counts SEC(".maps");
+	__type(value, PER_CPU);
+} cpus SEC(".maps");
+
+/* Programs of bus1's events neither interrupt one another nor change the CPU. */
+static __always_inline PER_CPU *this_cpu(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&cpus, &cpu);
+}
 
 /* What is known of peers; the tool adds those of before its start. */
 struct {
@@ -110,14 +128,12 @@ static __always_inline bool filter_part_take(__u64 peer, __u64 tx)
 
 /* NULL: it is counted as what it is, and there is no more to do with it. */
 static __always_inline struct bus1_count *
-count_event(const __u64 *arg, __u32 type, const struct bus1_roles *roles,
-	    bool context, enum bus1_verdict *verdict)
+count_event(PER_CPU *cpu, const __u64 *arg, __u32 type,
+	    const struct bus1_roles *roles, bool context,
+	    enum bus1_verdict *verdict)
 {
-	__u32 key = type; /* type itself remains a constant */
-	struct bus1_count *count = bpf_map_lookup_elem(&counts, &key);
+	struct bus1_count *count = &((struct bus1_counts *)cpu)->of[type];
 
-	if (!count)
-		return NULL;
 	count->seen++;
 	*verdict = filter_event(&filter, type, arg, roles);
 	if (*verdict == FILTER_PASS)

@@ -10,8 +10,9 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include "bus1_filter.h"
-#include "bus1_match.bpf.h"
 #include "bus1_sums.h"
+#define PER_CPU struct bus1_cpu
+#include "bus1_match.bpf.h"
 #include "bus1_turn.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -32,6 +33,10 @@ SUMS(peers, __u64, struct bus1_peer_sum);
 SUMS(pairs, struct bus1_pair_key, struct bus1_pair_sum);
 SUMS(slots, struct bus1_slot_key, struct bus1_slot_sum);
 TURNED(names, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, __u64, struct bus1_who);
+
+/* What of the front is used; and which turn it is, as of the maps */
+const volatile __u32 front_mask;
+volatile __u32 turn;
 
 static const struct bus1_peer_sum empty_peer;
 static const struct bus1_pair_sum empty_pair;
@@ -79,11 +84,32 @@ static __always_inline void name(__u32 type, const __u64 *arg)
 	}
 }
 
-static __always_inline bool add_peer(__u32 type, const __u64 *arg)
+/* The entry in front, unless something else has it */
+static __always_inline struct bus1_front *front_entry(struct bus1_cpu *cpu,
+						      __u64 hash, __u64 peer,
+						      __u64 other, __u64 rest)
+{
+	struct bus1_front *entry = &cpu->front[turn & 1][hash & front_mask];
+
+	if (entry->peer == peer + 1 && entry->other == other &&
+	    entry->rest == rest)
+		return entry;
+	if (entry->peer)
+		return NULL;
+	entry->peer = peer + 1;
+	entry->other = other;
+	entry->rest = rest;
+	return entry;
+}
+
+static __always_inline bool add_peer(struct bus1_cpu *cpu, __u32 type,
+				     const __u64 *arg)
 {
 	__u64 peer = bus1_sum_peer(type, arg);
-	struct bus1_peer_sum *sum = turned_entry(&peers, &peer, &empty_peer);
+	struct bus1_front *f = front_entry(cpu, peer, peer, 0, 0);
+	struct bus1_peer_sum *sum;
 
+	sum = f ? &f->events : turned_entry(&peers, &peer, &empty_peer);
 	if (!sum)
 		return false;
 	bus1_sum_add(sum, type, arg);
@@ -94,11 +120,14 @@ static __always_inline bool add_peer(__u32 type, const __u64 *arg)
 	return true;
 }
 
-static __always_inline bool add_pair(const __u64 *arg)
+static __always_inline bool add_pair(struct bus1_cpu *cpu, const __u64 *arg)
 {
 	struct bus1_pair_key key = { .from = arg[0], .to = arg[3] };
-	struct bus1_pair_sum *sum = turned_entry(&pairs, &key, &empty_pair);
+	struct bus1_front *f = front_entry(cpu, key.from * 31 + key.to,
+					   key.from, key.to, 0);
+	struct bus1_pair_sum *sum;
 
+	sum = f ? &f->pair : turned_entry(&pairs, &key, &empty_pair);
 	if (!sum)
 		return false;
 	sum->messages++;
@@ -106,14 +135,21 @@ static __always_inline bool add_pair(const __u64 *arg)
 	return true;
 }
 
-static __always_inline bool add_time(__u32 type, const __u64 *arg)
+static __always_inline bool add_time(struct bus1_cpu *cpu, __u32 type,
+				     const __u64 *arg)
 {
-	struct bus1_slot_key key;
+	struct bus1_slot_key key, copy;
 	struct bus1_slot_sum *sum;
+	struct bus1_front *f;
 	__u64 time;
 
 	bus1_time_of(type, arg, want_peer, want_node, &key, &time);
-	sum = turned_entry(&slots, &key, &empty_slot);
+	f = front_entry(cpu,
+			key.time * (BUS1_SLOTS + 1) + key.slot + key.peer * 67 +
+				key.node * 31,
+			key.peer, key.node, (__u64)key.time << 32 | key.slot);
+	copy = key; /* on the stack only where it is needed there */
+	sum = f ? &f->slot : turned_entry(&slots, &copy, &empty_slot);
 	if (!sum)
 		return false;
 	if (want_peer && !sum->count && is_own(type, arg))
@@ -125,15 +161,16 @@ static __always_inline bool add_time(__u32 type, const __u64 *arg)
 	return true;
 }
 
-static __always_inline bool add(__u32 type, const __u64 *arg)
+static __always_inline bool add(struct bus1_cpu *cpu, __u32 type,
+				const __u64 *arg)
 {
 	switch (want) {
 	case BUS1_SUM_PEERS:
-		return add_peer(type, arg);
+		return add_peer(cpu, type, arg);
 	case BUS1_SUM_PAIRS:
-		return add_pair(arg);
+		return add_pair(cpu, arg);
 	case BUS1_SUM_TIMES:
-		return add_time(type, arg);
+		return add_time(cpu, type, arg);
 	}
 	return false;
 }
@@ -143,16 +180,21 @@ static __always_inline int event(__u64 *arg, __u32 type,
 {
 	enum bus1_verdict verdict = FILTER_NO;
 	struct bus1_count *count;
+	struct bus1_cpu *cpu;
 
-	roles.n = bus1_event_args(type, roles.n, minor);
+	if (type == EV_op_fail) /* the filter looks at its last ones */
+		roles.n = bus1_event_args(type, roles.n, minor);
 	if (type == EV_peer_new || type == EV_peer_name)
 		name(type, arg);
 	if (!(counted & BUS1_EVENT_BIT(type))) {
 		learn_event(arg, type, &roles);
 		return 0;
 	}
-	count = count_event(arg, type, &roles, false, &verdict);
-	if (count && !add(type, arg))
+	cpu = this_cpu();
+	if (!cpu)
+		return 0;
+	count = count_event(cpu, arg, type, &roles, false, &verdict);
+	if (count && !add(cpu, type, arg))
 		count->map_full++;
 	return 0;
 }

@@ -49,6 +49,14 @@ struct bus1_pair_sum {
 
 #define BUS1_PAIR_EVENTS BUS1_EVENT_BIT(EV_msg_send)
 
+/*
+ * In front of the maps each CPU has an array that takes no hash to look into, and
+ * that the tool reads as memory: what happens often is added up there, the rest
+ * behind it. Where in it something is makes a place for each of peers of
+ * successive IDs, and for each slot of the times of all peers.
+ */
+#define BUS1_FRONT 1024 /* a power of two */
+
 /* How long what took */
 enum bus1_time {
 	BUS1_TIME_MESSAGE, /* from the begin of its transaction to its receipt */
@@ -86,6 +94,22 @@ struct bus1_slot_sum {
 	__u64 max;
 };
 
+struct bus1_front {
+	__u64 peer; /* the first of the key, and 1: 0 is an empty entry */
+	__u64 other; /* the rest of it */
+	__u64 rest;
+	union {
+		struct bus1_peer_sum events;
+		struct bus1_pair_sum pair;
+		struct bus1_slot_sum slot;
+	};
+};
+
+struct bus1_cpu {
+	struct bus1_counts counts;
+	struct bus1_front front[2][BUS1_FRONT]; /* they take turns */
+};
+
 /* Who used, opened or named a peer; of a number of times one of the last */
 struct bus1_who {
 	__u32 pid; /* 0: what follows in this line is not known */
@@ -107,35 +131,24 @@ static __always_inline __u64 bus1_slot_from(__u32 slot)
 
 static __always_inline __u32 bus1_slot(__u64 time)
 {
-	__u32 log = 0, slot;
-	__u64 v = time;
+	__u64 v = time, slot = 0;
 
-	if (time < BUS1_SLOT_PARTS)
-		return time;
-	if (v >> 32) {
-		log += 32;
-		v >>= 32;
+	if (time >= bus1_slot_from(BUS1_SLOTS))
+		return BUS1_SLOTS - 1;
+	/* shifted until it is less than 2 * BUS1_SLOT_PARTS */
+#define SHIFT(n)                                       \
+	if (v >= (__u64)BUS1_SLOT_PARTS << (n)) {      \
+		v >>= (n);                             \
+		slot += (n) * BUS1_SLOT_PARTS;         \
 	}
-	if (v >> 16) {
-		log += 16;
-		v >>= 16;
-	}
-	if (v >> 8) {
-		log += 8;
-		v >>= 8;
-	}
-	if (v >> 4) {
-		log += 4;
-		v >>= 4;
-	}
-	if (v >> 2) {
-		log += 2;
-		v >>= 2;
-	}
-	log += v >> 1;
-	slot = (log - BUS1_SLOT_BITS) * BUS1_SLOT_PARTS +
-	       (__u32)(time >> (log - BUS1_SLOT_BITS));
-	return slot < BUS1_SLOTS ? slot : BUS1_SLOTS - 1;
+	SHIFT(32)
+	SHIFT(16)
+	SHIFT(8)
+	SHIFT(4)
+	SHIFT(2)
+	SHIFT(1)
+#undef SHIFT
+	return slot + v;
 }
 
 /* Whose sum an event of BUS1_PEER_EVENTS belongs to */

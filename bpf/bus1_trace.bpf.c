@@ -48,6 +48,7 @@ static __always_inline void stack(void *ctx)
 static __always_inline int event(__u64 *arg, __u32 type, __u32 narrow,
 				 struct bus1_roles roles)
 {
+	PER_CPU *cpu = this_cpu();
 	enum bus1_verdict verdict;
 	struct bus1_count *count;
 	struct bus1_event *e;
@@ -55,7 +56,9 @@ static __always_inline int event(__u64 *arg, __u32 type, __u32 narrow,
 	__u32 i;
 
 	roles.n = bus1_event_args(type, roles.n, minor);
-	count = count_event(arg, type, &roles, true, &verdict);
+	if (!cpu)
+		return 0;
+	count = count_event(cpu, arg, type, &roles, true, &verdict);
 	if (!count)
 		return 0;
 	if (want_stack && type == EV_handle_new && verdict == FILTER_PASS)
@@ -103,22 +106,6 @@ static __always_inline int event(__u64 *arg, __u32 type, __u32 narrow,
 		__VA_ARGS__)
 BUS1_EVENTS(X)
 #undef X
-
-/*
- * Only so that the module takes the time when a transaction begins, where a
- * verb does not need the event itself: tx_commit says all of it again.
- */
-SEC("tp_btf/tx_begin")
-int begun_btf(void *ctx)
-{
-	return 0;
-}
-
-SEC("raw_tp/tx_begin")
-int begun_raw(void *ctx)
-{
-	return 0;
-}
 
 /* As the module has them, as far as they are needed */
 struct bus1_peer___module {

@@ -51,16 +51,15 @@ static __always_inline void *turned_entry(void *outer, const void *key,
 static __always_inline void
 learn_event(const __u64 *arg, __u32 type, const struct bus1_roles *roles)
 {
-	__u32 key = type;
-	struct bus1_count *count;
+	struct bus1_counts *counts;
 
 	if (filter_event(&filter, type, arg, roles) != FILTER_FULL)
 		return;
-	count = bpf_map_lookup_elem(&counts, &key);
-	if (!count)
+	counts = (void *)this_cpu();
+	if (!counts)
 		return;
-	count->seen++;
-	count->map_full++;
+	counts->of[type].seen++;
+	counts->of[type].map_full++;
 }
 
 /* Calls event() of whoever includes this, with the roles that follow @type. */

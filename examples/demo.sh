@@ -3,8 +3,9 @@
 # Real processes on the bus under "bus1-trace monitor": a service with two
 # clients and one that dies, a publisher with two subscribers, of which one
 # dies; who holds what meanwhile; and the same once more by "top" and "latency",
-# from a recording that ran beside it. Takes some seconds, ends with a summary;
-# status 0 if all went well.
+# from a recording that ran beside it; at last, unwatched, an echo that takes one
+# system call a side. Takes some seconds, ends with a summary; status 0 if all went
+# well.
 set -u
 
 dir=$(mktemp -d) && cd "$dir" || exit 1
@@ -55,7 +56,7 @@ count()
 }
 
 for program in bus1-trace bus1-service bus1-publisher bus1-client \
-	       bus1-subscriber; do
+	       bus1-subscriber bus1-echo; do
 	command -v $program >/dev/null ||
 		die "$program is not on PATH; \"make\" builds it in build/bin"
 done
@@ -152,6 +153,15 @@ wait $recorder
 expect "the status of bus1-trace record" $? 0
 recorder=
 
+bus1-echo "$dir/echo" &
+background=$!
+until_true 10 test -S "$dir/echo" || die "the echo does not start"
+bus1-echo "$dir/echo" 100 >"$dir/echo.log"
+expect "the status of the echo's client" $? 0
+kill $background
+wait $background
+background=
+
 cat "$dir/shown-handles"
 show top bus1-trace top -i demo.bus1 -n 12 60
 show latency bus1-trace latency -i demo.bus1 -n 30
@@ -162,6 +172,7 @@ expect "ticks at the subscriber" "$(count '^tick' subscriber.log)" 3
 expect "ticks at the one that died" "$(count '^tick' victim.log)" 1
 expect "the service's account" "$(tail -n 1 "$dir/service.log")" \
 	"clients: 3, requests: 4, answers refused: 0, clients gone: 3"
+expect "the echo's account" "$(cut -d, -f1 "$dir/echo.log")" "100 round trips"
 expect "the publisher's account" "$(tail -n 1 "$dir/publisher.log")" \
 	"ticks: 3, deliveries: 4, missed: 0, subscribers gone: 1, dropped: 0"
 for program in service client publisher subscri; do
@@ -178,6 +189,7 @@ done
 echo
 echo "service:    $(tail -n 1 "$dir/service.log")"
 echo "publisher:  $(tail -n 1 "$dir/publisher.log")"
+echo "echo:       $(cat "$dir/echo.log")"
 if [ $failed = 0 ]; then
 	echo "killed:     client $mortal and subscriber $victim, both noticed"
 	echo "demo:       all went well"

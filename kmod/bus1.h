@@ -118,13 +118,9 @@ struct bus1_sources {
 	struct bus1_source single;
 };
 
-/**
- * struct bus1_transfer_op - a TRANSFER on its way
- * @fault:   why prepare failed
- * All other members are private.
- */
+/* A TRANSFER on its way; all members are private. */
 struct bus1_transfer_op {
-	struct bus1_fault fault;
+	struct bus1_fault *fault;
 	struct bus1_peer *from;
 	struct bus1_peer *to;
 	struct bus1_sources sources;
@@ -147,13 +143,12 @@ struct bus1_dest {
 
 /**
  * struct bus1_send_op - a SEND on its way
- * @fault:     why prepare failed
  * @dests:     after prepare: what became of the destinations
  * @n_skipped: how many of them have an error
  * All other members are private.
  */
 struct bus1_send_op {
-	struct bus1_fault fault;
+	struct bus1_fault *fault;
 	struct bus1_peer *peer;
 	struct bus1_sources sources;
 	struct bus1_dest *dests;
@@ -168,30 +163,29 @@ struct bus1_send_op {
 
 /**
  * struct bus1_recv_op - a RECV on its way
- * @fault:       why a step failed
  * @type:        BUS1_MESSAGE_TYPE_*
  * @id:          the node's ID, or for NODE_RELEASE the handle's
  * @account:     the sender's UID as the receiver sees it, or BUS1_INVALID
- * @payload:     the payload, or NULL
- * @n_data:      its size in bytes
+ * @n_data:      bytes of payload
  * @n_transfers: how many handles came along
  * @first_id:    set by reserve: handle i gets the ID @first_id + 2 * i
  *
- * Set by peek and valid until the next peek, or end. All other members are
- * private.
+ * Set by begin. All other members are private.
  */
 struct bus1_recv_op {
-	struct bus1_fault fault;
 	u64 type;
 	u64 id;
 	u64 account;
-	struct bus1_payload *payload;
 	size_t n_data;
 	size_t n_transfers;
 	u64 first_id;
+	struct bus1_fault *fault;
 	struct bus1_peer *peer;
 	struct bus1_item *item;
+	struct wait_queue_entry wait;
 	bool reserved;
+	bool woken;
+	bool more;
 };
 
 struct bus1_peer *bus1_peer_new(const struct cred *cred);
@@ -205,23 +199,24 @@ int bus1_peer_name(struct bus1_peer *peer, const char *name, size_t n,
 
 int bus1_transfer_prepare(struct bus1_transfer_op *op, struct bus1_peer *from,
 			  struct bus1_peer *to, struct bus1_transfer *src,
-			  struct bus1_transfer *dst, size_t n);
+			  struct bus1_transfer *dst, size_t n,
+			  struct bus1_fault *fault);
 void bus1_transfer_commit(struct bus1_transfer_op *op);
 void bus1_transfer_abort(struct bus1_transfer_op *op);
-
-int bus1_payload_copy(struct bus1_payload *payload, struct iov_iter *to);
 
 int bus1_send_prepare(struct bus1_send_op *op, struct bus1_peer *peer,
 		      u64 flags, const u64 *dests, size_t n_dests,
 		      struct bus1_transfer *transfers, size_t n_transfers,
-		      struct iov_iter *data, size_t n_data);
+		      struct iov_iter *data, size_t n_data,
+		      struct bus1_fault *fault);
 void bus1_send_commit(struct bus1_send_op *op);
 void bus1_send_abort(struct bus1_send_op *op);
 
-int bus1_recv_begin(struct bus1_recv_op *op, struct bus1_peer *peer);
-int bus1_recv_peek(struct bus1_recv_op *op);
+int bus1_recv_begin(struct bus1_recv_op *op, struct bus1_peer *peer, u64 flags,
+		    u64 deadline, struct bus1_fault *fault);
 int bus1_recv_reserve(struct bus1_recv_op *op);
+int bus1_recv_copy(struct bus1_recv_op *op, struct iov_iter *to);
 int bus1_recv_commit(struct bus1_recv_op *op);
-void bus1_recv_end(struct bus1_recv_op *op);
+void bus1_recv_abort(struct bus1_recv_op *op);
 
 #endif /* _BUS1_H */

@@ -12,13 +12,14 @@
  *
  * Locks, in the order they are taken:
  *
- *   peer->turn    held by RECV from start to end, also while it copies to user
- *                 memory. Waited for killably, by other RECVs of the peer only.
  *   peer->lock    the peer's table (removals, and what is installed together),
  *                 its frozen queue, and the death of its nodes. Short: nobody
  *                 touches user memory or allocates under it. Never taken by a
  *                 sender for its receivers. Of two peers (TRANSFER) the one at
  *                 the lower address first.
+ *   the turn      not a lock but peer->data.taken, under peer->lock: what a RECV
+ *                 has begun with and copies to user memory. Only other RECVs of
+ *                 the peer wait for it, on peer->turns (wait.c).
  *   xa_lock of peer->ids    changes of the table, and look-ups by those who have
  *                 not peer->lock: a handle found there is alive and may be held.
  *   node->lock    the list of the node's handles, and node->dead. A leaf.
@@ -153,8 +154,9 @@ struct bus1_trace {
  *             multicast; that is its publication, ordered by the draw between
  *             the two stores, and read with acquire. Of others: the same number
  *             once the receiver has judged them, under peer->lock
+ * @class:     of a message: that of its memory (message.c). Constant
  * @refused:   the receiver was closed. Belongs to the sender
- * @ready:     it is in the ready list. Under peer->lock
+ * @ready:     it is in the ready list, or being received. Under peer->lock
  * @marked:    a RELEASE in progress names it. Under peer->lock
  */
 struct bus1_item {
@@ -171,7 +173,8 @@ struct bus1_item {
 	u64 stamp;
 	atomic64_t seq;
 	refcount_t leads;
-	u8 type;
+	u8 type : 4;
+	u8 class : 4;
 	bool last;
 	bool refused;
 	u8 ready : 1;
@@ -179,15 +182,13 @@ struct bus1_item {
 };
 
 /**
- * struct bus1_payload - the data of a message, shared by all its receivers
- * @ref:  references
- * @size: bytes in @data
+ * struct bus1_payload - data that several messages share, or that is large
+ * @ref:  references: messages, and a SEND that makes them
  * @data: constant
  */
 struct bus1_payload {
 	refcount_t ref;
-	size_t size;
-	u8 data[];
+	u8 data[] __aligned(8);
 };
 
 /**
@@ -199,13 +200,15 @@ struct bus1_payload {
  * @n_handles:  constant
  * @node_id:    where it goes. Constant
  * @dest:       the handle it was sent through; only for the sender, who holds it
- * @node_entry: in node->queued while ready, under peer->lock
+ * @node_entry: in node->queued while in the ready list, under peer->lock
  * @n_data:     payload bytes. Constant
- * @payload:    or NULL; goes with the claim
+ * @payload:    them; or NULL: they are behind @handles. Constant
  * @uid:        of the sender. Constant
  * @charge:     for itself and the handles, which take their part when they are
  *              received; else goes with the last reference
  * @handles:    made for the receiver, without an ID yet; go with the claim
+ *
+ * The memory, handles and mostly data included, is one object.
  */
 struct bus1_msg {
 	struct bus1_item item;
@@ -215,7 +218,7 @@ struct bus1_msg {
 	u32 n_handles;
 	u64 node_id;
 	const struct bus1_handle *dest;
-	struct list_head node_entry;
+	struct hlist_node node_entry;
 	size_t n_data;
 	struct bus1_payload *payload;
 	kuid_t uid;
@@ -235,7 +238,7 @@ struct bus1_msg {
  * @handles:   bus1_handle.node_entry: handles whose owner is to be told
  * @dead:      released, or its HANDLE_RELEASE received. Written under both
  *             locks; a sender reads it after its link
- * @queued:    bus1_msg.node_entry: ready messages. Under peer->lock
+ * @queued:    bus1_msg.node_entry: messages in the ready list. Under peer->lock
  * @charge:    goes when it dies, but see bus1_node_kill()
  */
 struct bus1_node {
@@ -247,7 +250,7 @@ struct bus1_node {
 	spinlock_t lock; /* handles, dead */
 	struct list_head handles;
 	bool dead;
-	struct list_head queued;
+	struct hlist_head queued;
 	struct bus1_charge charge;
 };
 
@@ -301,6 +304,16 @@ static_assert(sizeof(struct bus1_handle) <= 192);
 static_assert((u16)(BUS1_MAX_DESTINATIONS - 1) == BUS1_MAX_DESTINATIONS - 1);
 static_assert((u16)(BUS1_MAX_TRANSFERS - 1) == BUS1_MAX_TRANSFERS - 1);
 
+/*
+ * Of those that were looked up lately, one for each of so many values of the ID's
+ * lowest bits; what is released is forgotten.
+ */
+#define BUS1_N_RECENT 8
+struct bus1_recent {
+	u64 id;
+	struct bus1_item *item;
+};
+
 /**
  * struct bus1_peer - a queue, and a table of nodes and handles
  * @id:       never used twice while the module is loaded. Constant
@@ -317,24 +330,29 @@ static_assert((u16)(BUS1_MAX_TRANSFERS - 1) == BUS1_MAX_TRANSFERS - 1);
  * @next_id:  counter behind the IDs
  * @tx_seq:   counter of its transactions
  * @ids:      by ID >> 1: a struct bus1_item, of a node or a handle
+ * @handles:  sent through lately. Under the xa_lock of @ids
  * @waitq:    who polls. Woken by senders, who keep the peer's memory
- * @turn:     see above
+ * @sleepers: who sleeps until there is something to receive. As @waitq
+ * @turns:    who waits for the turn
  * @lock:     see above
  * @incoming: linked items, newest first; BUS1_SEALED once closed
  * @data:     what @lock guards
+ * @data.taken:   what is being received, off the lists, with the queue's
+ *                  reference; or NULL
  * @data.leftovers: heads of groups, frozen, not delivered. In link order
  * @data.pos:       the last position given to one of them
  * @data.ready:     single items, receivable. In the order of delivery
- * @data.n_ready:   entries in @data.ready
- * @data.n_bytes:   payload bytes in @data.ready
+ * @data.n_ready:   entries in @data.ready, and @data.taken
+ * @data.n_bytes:   payload bytes in them
  * @data.n_recv:    messages and notifications received so far
  * @data.n_nodes:   in the table
  * @data.n_handles: in the table
+ * @data.nodes:     sent to lately
  * @data.name:      what its owner calls it, 0 to the end; for those who watch
  */
 struct bus1_peer {
+	/* Read by all who deal with it, and hardly written */
 	u64 id;
-	refcount_t ref;
 	kuid_t uid;
 	struct user_namespace *user_ns;
 	struct bus1_user *user;
@@ -343,14 +361,25 @@ struct bus1_peer {
 	bool foreign;
 	pid_t pid;
 	u64 created;
+
+	/* Written by whoever makes, looks up or frees handles */
+	refcount_t ref ____cacheline_aligned_in_smp;
 	atomic64_t next_id;
 	atomic64_t tx_seq;
 	struct xarray ids;
-	wait_queue_head_t waitq;
-	struct mutex turn; /* RECV, also while it copies */
-	struct mutex lock; /* table, data, death of nodes */
+	struct bus1_recent handles[BUS1_N_RECENT]; /* xa_lock of ids */
+
+	/* Written by senders */
 	struct llist_head incoming ____cacheline_aligned_in_smp;
+
+	/* Read by senders; written by who goes to sleep, or is woken */
+	wait_queue_head_t waitq ____cacheline_aligned_in_smp;
+	wait_queue_head_t sleepers;
+	wait_queue_head_t turns;
+
+	struct mutex lock ____cacheline_aligned_in_smp; /* table, nodes, data */
 	struct {
+		struct bus1_item *taken;
 		struct list_head leftovers;
 		u64 pos;
 		struct list_head ready;
@@ -359,8 +388,9 @@ struct bus1_peer {
 		u64 n_recv;
 		u64 n_nodes;
 		u64 n_handles;
+		struct bus1_recent nodes[BUS1_N_RECENT];
 		char name[BUS1_MAX_NAME + 1];
-	} data ____cacheline_aligned_in_smp;
+	} data;
 };
 
 /* What an item is embedded in; const as @_item is. */
@@ -423,6 +453,7 @@ struct bus1_peer *bus1_peer_next(u64 id, u64 last);
 int bus1_peer_reserve(struct bus1_peer *peer, size_t n, u64 *first_id);
 void bus1_peer_unreserve(struct bus1_peer *peer, size_t n, u64 first_id);
 struct bus1_item *bus1_peer_find(struct bus1_peer *peer, u64 id);
+struct bus1_item *bus1_peer_node(struct bus1_peer *peer, u64 id);
 struct bus1_handle *bus1_peer_hold(struct bus1_peer *peer, u64 id);
 void bus1_peer_install(struct bus1_peer *peer, u64 id, struct bus1_item *item);
 void bus1_peer_erase(struct bus1_peer *peer, u64 id, struct bus1_item *item);
@@ -448,13 +479,19 @@ bool bus1_handle_install(struct bus1_handle *handle, u64 id);
 struct bus1_trace *bus1_handle_trace(struct bus1_handle *handle);
 
 /* message.c */
+int bus1_msg_init(void);
+void bus1_msg_exit(void);
 struct bus1_payload *bus1_payload_new(struct iov_iter *from, size_t n);
-struct bus1_payload *bus1_payload_get(struct bus1_payload *payload);
 struct bus1_payload *bus1_payload_put(struct bus1_payload *payload);
+bool bus1_msg_fits(size_t n_handles, size_t n_data);
 struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
 			      const struct bus1_handle *dest,
-			      struct bus1_payload *payload, size_t n_handles,
+			      size_t n_handles, size_t n_data,
+			      struct bus1_payload *payload,
 			      struct bus1_charge *charge);
+void bus1_msg_free(struct bus1_msg *message);
+int bus1_msg_fill(struct bus1_msg *message, struct iov_iter *from);
+int bus1_msg_copy(struct bus1_msg *message, struct iov_iter *to);
 struct bus1_msg *bus1_msg_get(struct bus1_msg *message);
 void bus1_msg_put(struct bus1_msg *message);
 void bus1_msg_discard(struct bus1_msg *message, u32 why,
@@ -464,11 +501,26 @@ void bus1_msg_discard(struct bus1_msg *message, u32 why,
 void bus1_queue_init(struct bus1_peer *peer);
 bool bus1_queue_link(struct bus1_item *item);
 struct bus1_item *bus1_queue_first(struct bus1_peer *peer);
+struct bus1_item *bus1_queue_take(struct bus1_peer *peer);
+bool bus1_queue_end(struct bus1_item *item, bool received);
 void bus1_queue_refresh(struct bus1_peer *peer);
 void bus1_queue_drop(struct bus1_item *item, u32 why);
 void bus1_queue_ready(struct bus1_item *item, struct list_head *behind);
 void bus1_queue_unready(struct bus1_item *item);
 void bus1_queue_seal(struct bus1_peer *peer, struct bus1_tx *tx);
+
+/* recv.c, wait.c */
+#define BUS1_WAIT_TURN 1
+#define BUS1_WAIT_ITEM 2
+int bus1_recv_look(struct bus1_recv_op *op, unsigned int wait);
+void bus1_wait_enter(struct wait_queue_head *queue,
+		     struct wait_queue_entry *wait);
+bool bus1_wait_leave(struct wait_queue_head *queue,
+		     struct wait_queue_entry *wait);
+int bus1_wait(struct bus1_recv_op *op, int r, unsigned int wait, u64 deadline);
+void bus1_wake(struct wait_queue_head *queue);
+void bus1_wake_item(struct bus1_peer *peer, bool first, bool sync);
+void bus1_wake_pass(struct bus1_recv_op *op);
 
 /* tx.c */
 extern atomic64_t bus1_seq;

@@ -12,8 +12,88 @@
 /* Copied between two chances to be rescheduled or killed. */
 #define BUS1_COPY_CHUNK SZ_1M
 
+/*
+ * A message up to the size of its class is one object, of which only what is
+ * written is ever read. So it is not zeroed, which the constructor spares it where
+ * the kernel zeroes all that it allocates. The last class holds a page of data.
+ */
+static const u16 bus1_msg_sizes[] = { 256, 512, 1024, 2048, 4096 + 256 };
+static struct kmem_cache *bus1_msg_caches[ARRAY_SIZE(bus1_msg_sizes)];
+#define BUS1_MSG_LARGE ARRAY_SIZE(bus1_msg_sizes)
+
+static void bus1_msg_construct(void *object)
+{
+}
+
+int bus1_msg_init(void)
+{
+	char name[24];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bus1_msg_sizes); i++) {
+		snprintf(name, sizeof(name), "bus1_msg_%u", bus1_msg_sizes[i]);
+		bus1_msg_caches[i] =
+			kmem_cache_create_usercopy(name, bus1_msg_sizes[i], 0,
+						   SLAB_ACCOUNT,
+						   sizeof(struct bus1_msg),
+						   bus1_msg_sizes[i] -
+						   sizeof(struct bus1_msg),
+						   bus1_msg_construct);
+		if (!bus1_msg_caches[i]) {
+			bus1_msg_exit();
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+void bus1_msg_exit(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bus1_msg_sizes); i++)
+		kmem_cache_destroy(bus1_msg_caches[i]);
+}
+
+/* The class of a message: the smallest that holds @size bytes. */
+static unsigned int bus1_msg_class(size_t size)
+{
+	/* All but the last are powers of two, from 2^8 on. */
+	if (size <= bus1_msg_sizes[BUS1_MSG_LARGE - 2])
+		return size <= 256 ? 0 : fls_long(size - 1) - 8;
+	return size <= bus1_msg_sizes[BUS1_MSG_LARGE - 1] ?
+	       BUS1_MSG_LARGE - 1 : BUS1_MSG_LARGE;
+}
+
+/* May the data be in the message itself? */
+bool bus1_msg_fits(size_t n_handles, size_t n_data)
+{
+	struct bus1_msg *message;
+
+	return struct_size(message, handles, n_handles) + n_data <=
+	       bus1_msg_sizes[BUS1_MSG_LARGE - 1];
+}
+
+/* Return: 0, EFAULT or EINTR (killed). */
+static int bus1_copy_from(void *to, size_t n, struct iov_iter *from)
+{
+	size_t at, chunk;
+
+	for (at = 0; at < n; at += chunk) {
+		chunk = min_t(size_t, n - at, BUS1_COPY_CHUNK);
+		if (copy_from_iter(to + at, chunk, from) != chunk)
+			return -EFAULT;
+		if (n <= BUS1_COPY_CHUNK)
+			break;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
 /**
- * bus1_payload_new() - copy a payload in
+ * bus1_payload_new() - copy in a payload that does not go into a message
  * @from: where it is; advanced
  * @n:    bytes, more than 0 and not more than @from holds
  *
@@ -22,33 +102,21 @@
 struct bus1_payload *bus1_payload_new(struct iov_iter *from, size_t n)
 {
 	struct bus1_payload *payload;
-	size_t at, chunk;
 	int r;
 
 	payload = kvmalloc(struct_size(payload, data, n), BUS1_GFP);
 	if (!payload)
 		return ERR_PTR(-ENOMEM);
 	refcount_set(&payload->ref, 1);
-	payload->size = n;
-
-	for (at = 0; at < n; at += chunk) {
-		chunk = min_t(size_t, n - at, BUS1_COPY_CHUNK);
-		r = -EFAULT;
-		if (copy_from_iter(payload->data + at, chunk, from) != chunk)
-			goto err_free;
-		r = -EINTR;
-		if (fatal_signal_pending(current))
-			goto err_free;
-		cond_resched();
+	r = bus1_copy_from(payload->data, n, from);
+	if (r) {
+		kvfree(payload);
+		return ERR_PTR(r);
 	}
 	return payload;
-
-err_free:
-	kvfree(payload);
-	return ERR_PTR(r);
 }
 
-struct bus1_payload *bus1_payload_get(struct bus1_payload *payload)
+static struct bus1_payload *bus1_payload_get(struct bus1_payload *payload)
 {
 	if (payload)
 		refcount_inc(&payload->ref);
@@ -63,64 +131,112 @@ struct bus1_payload *bus1_payload_put(struct bus1_payload *payload)
 }
 
 /**
- * bus1_payload_copy() - copy a payload out
- * @payload: the payload
- * @to:      room for all of it
- *
- * Return: 0, EFAULT or EINTR (killed).
- */
-int bus1_payload_copy(struct bus1_payload *payload, struct iov_iter *to)
-{
-	size_t at, chunk;
-
-	for (at = 0; at < payload->size; at += chunk) {
-		chunk = min_t(size_t, payload->size - at, BUS1_COPY_CHUNK);
-		if (copy_to_iter(payload->data + at, chunk, to) != chunk)
-			return -EFAULT;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		cond_resched();
-	}
-	return 0;
-}
-EXPORT_SYMBOL_GPL(bus1_payload_copy);
-
-/**
  * bus1_msg_new() - make a message to one node
  * @sender:    who sends
  * @dest:      where it goes: a handle that the caller holds until the message is
  *             linked and looked after
- * @payload:   the payload or NULL; gets another reference
  * @n_handles: room for handles, filled by the caller
+ * @n_data:    bytes of payload
+ * @payload:   them, or NULL if they go into the message itself, which
+ *             bus1_msg_fill() does then; gets another reference
  * @charge:    for all that; taken over
  *
  * Return: the message with one reference, or NULL if there is no memory.
  */
 struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
 			      const struct bus1_handle *dest,
-			      struct bus1_payload *payload, size_t n_handles,
+			      size_t n_handles, size_t n_data,
+			      struct bus1_payload *payload,
 			      struct bus1_charge *charge)
 {
 	const struct bus1_node *node = dest->node;
 	struct bus1_msg *message;
+	unsigned int class;
+	size_t size;
 
-	message = kvzalloc(struct_size(message, handles, n_handles), BUS1_GFP);
+	size = struct_size(message, handles, n_handles);
+	if (!payload)
+		size += n_data;
+	class = bus1_msg_class(size);
+	message = class < BUS1_MSG_LARGE ?
+		  kmem_cache_alloc(bus1_msg_caches[class], BUS1_GFP) :
+		  kvmalloc(size, BUS1_GFP);
 	if (!message)
 		return NULL;
 
-	message->item.type = BUS1_MESSAGE_TYPE_USER;
-	message->item.peer = node->item.peer;
-	refcount_set(&message->ref, 1);
-	refcount_set(&message->item.leads, 1);
-	message->n_handles = n_handles;
-	message->node_id = node->id;
-	message->dest = dest;
-	message->uid = sender->uid;
-	message->n_data = payload ? payload->size : 0;
-	message->payload = bus1_payload_get(payload);
-	message->charge = *charge;
+	*message = (struct bus1_msg){
+		.item.type = BUS1_MESSAGE_TYPE_USER,
+		.item.class = class,
+		.item.peer = node->item.peer,
+		.item.leads = REFCOUNT_INIT(1),
+		.ref = REFCOUNT_INIT(1),
+		.n_handles = n_handles,
+		.node_id = node->id,
+		.dest = dest,
+		.n_data = n_data,
+		.payload = bus1_payload_get(payload),
+		.uid = sender->uid,
+		.charge = *charge,
+	};
+	if (n_handles)
+		memset(message->handles, 0,
+		       n_handles * sizeof(*message->handles));
 	charge->trace = NULL;
 	return message;
+}
+
+/* The memory, once nobody refers to it any more. */
+void bus1_msg_free(struct bus1_msg *message)
+{
+	unsigned int class = message->item.class;
+
+	if (class < BUS1_MSG_LARGE)
+		kmem_cache_free(bus1_msg_caches[class], message);
+	else
+		kvfree(message);
+}
+
+static void *bus1_msg_data(struct bus1_msg *message)
+{
+	return message->payload ? message->payload->data :
+	       (void *)&message->handles[message->n_handles];
+}
+
+/**
+ * bus1_msg_fill() - copy the payload into a new message
+ * @message: made without a payload
+ * @from:    @message->n_data bytes; advanced
+ *
+ * Return: 0, EFAULT or EINTR (killed).
+ */
+int bus1_msg_fill(struct bus1_msg *message, struct iov_iter *from)
+{
+	return bus1_copy_from(bus1_msg_data(message), message->n_data, from);
+}
+
+/**
+ * bus1_msg_copy() - copy the payload out of a message
+ * @message: the message; the caller has a reference
+ * @to:      room for all of it
+ *
+ * Return: 0, EFAULT or EINTR (killed).
+ */
+int bus1_msg_copy(struct bus1_msg *message, struct iov_iter *to)
+{
+	void *data = bus1_msg_data(message);
+	size_t n = message->n_data, at, chunk;
+
+	for (at = 0; at < n; at += chunk) {
+		chunk = min_t(size_t, n - at, BUS1_COPY_CHUNK);
+		if (copy_to_iter(data + at, chunk, to) != chunk)
+			return -EFAULT;
+		if (n <= BUS1_COPY_CHUNK)
+			break;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
 }
 
 struct bus1_msg *bus1_msg_get(struct bus1_msg *message)
@@ -130,16 +246,17 @@ struct bus1_msg *bus1_msg_get(struct bus1_msg *message)
 }
 
 /*
- * The last reference is gone; payload and handles went with the claim. Whoever
- * drops it keeps the receiver's memory: as the receiver, or as the sender by the
- * handle he sent to.
+ * The last reference is gone; the handles went with the claim. Whoever drops it
+ * keeps the receiver's memory: as the receiver, or as the sender by the handle he
+ * sent to.
  */
 void bus1_msg_put(struct bus1_msg *message)
 {
 	if (!refcount_dec_and_test(&message->ref))
 		return;
 
-	WARN_ON_ONCE(message->payload || message->item.ready);
+	WARN_ON_ONCE(message->item.ready);
+	bus1_payload_put(message->payload);
 	bus1_charge_return(&message->charge);
 	bus1_item_free(&message->item);
 }
@@ -160,9 +277,9 @@ void bus1_msg_put(struct bus1_msg *message)
  * written after the store was made visible by the lock; the cmpxchg, a full
  * barrier that depends on that read, sees the store too. Litmus: claim.
  *
- * Its charge returns with the last reference. Mostly that is at once; but the
- * queue keeps a message that came too late until the owner looks, and a RECV the
- * payload that it is copying.
+ * Its charge and its payload go with the last reference. Mostly that is at once;
+ * but the queue keeps a message that came too late until the owner looks, and a
+ * RECV the one that it is copying.
  */
 void bus1_msg_discard(struct bus1_msg *message, u32 why,
 		      struct bus1_tx *tx)
@@ -185,5 +302,4 @@ void bus1_msg_discard(struct bus1_msg *message, u32 why,
 			bus1_handle_unhold(message->handles[i], tx);
 		cond_resched();
 	}
-	message->payload = bus1_payload_put(message->payload);
 }

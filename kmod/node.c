@@ -31,7 +31,7 @@ struct bus1_node *bus1_node_new(struct bus1_peer *peer)
 	refcount_set(&node->n_handles, 1);
 	spin_lock_init(&node->lock);
 	INIT_LIST_HEAD(&node->handles);
-	INIT_LIST_HEAD(&node->queued);
+	INIT_HLIST_HEAD(&node->queued);
 	node->created = ktime_get_coarse_ns();
 	return node;
 }
@@ -54,7 +54,7 @@ void bus1_node_put(struct bus1_node *node)
 		return;
 
 	WARN_ON_ONCE(!list_empty(&node->handles));
-	WARN_ON_ONCE(!list_empty(&node->queued));
+	WARN_ON_ONCE(!hlist_empty(&node->queued));
 	WARN_ON_ONCE(node->item.ready);
 	if (node->id && trace_node_free_enabled())
 		trace_node_free(peer->id, node->id, ktime_get_ns());

@@ -42,7 +42,8 @@ struct bus1_peer *bus1_peer_new(const struct cred *cred)
 	peer->created = ktime_get_coarse_ns();
 	xa_init_flags(&peer->ids, XA_FLAGS_ACCOUNT);
 	init_waitqueue_head(&peer->waitq);
-	mutex_init(&peer->turn);
+	init_waitqueue_head(&peer->sleepers);
+	init_waitqueue_head(&peer->turns);
 	mutex_init(&peer->lock);
 	bus1_queue_init(peer);
 
@@ -90,7 +91,6 @@ void bus1_peer_put(struct bus1_peer *peer)
 	WARN_ON_ONCE(peer->trace);
 	bus1_user_put(peer->user);
 	mutex_destroy(&peer->lock);
-	mutex_destroy(&peer->turn);
 	kfree(peer);
 }
 
@@ -160,6 +160,11 @@ struct bus1_item *bus1_peer_find(struct bus1_peer *peer, u64 id)
 	return xa_load(&peer->ids, id >> 1);
 }
 
+static struct bus1_recent *bus1_peer_recent(struct bus1_recent *recent, u64 id)
+{
+	return &recent[(id >> 1) % BUS1_N_RECENT];
+}
+
 /**
  * bus1_peer_hold() - look up a handle
  * @peer: its owner
@@ -169,18 +174,37 @@ struct bus1_item *bus1_peer_find(struct bus1_peer *peer, u64 id)
  */
 struct bus1_handle *bus1_peer_hold(struct bus1_peer *peer, u64 id)
 {
+	struct bus1_recent *recent = bus1_peer_recent(peer->handles, id);
 	struct bus1_handle *handle = NULL;
 	struct bus1_item *item;
 
 	/* Found under this lock, it still has the hold of the table. */
 	xa_lock(&peer->ids);
-	item = bus1_peer_find(peer, id);
-	if (item && !bus1_item_is_node(item)) {
-		handle = bus1_item_handle(item);
-		refcount_inc(&handle->holds);
+	if (recent->id != id || !recent->item) {
+		item = bus1_peer_find(peer, id);
+		if (!item || bus1_item_is_node(item))
+			goto out;
+		recent->id = id;
+		recent->item = item;
 	}
+	handle = bus1_item_handle(recent->item);
+	refcount_inc(&handle->holds);
+out:
 	xa_unlock(&peer->ids);
 	return handle;
+}
+
+/* The node that an ID of a message names, or NULL. peer->lock is held. */
+struct bus1_item *bus1_peer_node(struct bus1_peer *peer, u64 id)
+{
+	struct bus1_recent *recent = bus1_peer_recent(peer->data.nodes, id);
+
+	lockdep_assert_held(&peer->lock);
+	if (recent->id != id || !recent->item) {
+		recent->id = id;
+		recent->item = bus1_peer_find(peer, id);
+	}
+	return recent->item;
 }
 
 /* Make a reserved ID known. The table takes over the object's first count. */
@@ -198,12 +222,21 @@ void bus1_peer_install(struct bus1_peer *peer, u64 id, struct bus1_item *item)
 /* Forget an ID. The caller gets the table's count of the object. */
 void bus1_peer_erase(struct bus1_peer *peer, u64 id, struct bus1_item *item)
 {
+	struct bus1_recent *recent;
+
 	lockdep_assert_held(&peer->lock);
-	if (bus1_item_is_node(item))
+	xa_lock(&peer->ids);
+	WARN_ON_ONCE(__xa_erase(&peer->ids, id >> 1) != item);
+	if (bus1_item_is_node(item)) {
 		peer->data.n_nodes--;
-	else
+		recent = bus1_peer_recent(peer->data.nodes, id);
+	} else {
 		peer->data.n_handles--;
-	WARN_ON_ONCE(xa_erase(&peer->ids, id >> 1) != item);
+		recent = bus1_peer_recent(peer->handles, id);
+	}
+	if (recent->item == item)
+		recent->item = NULL;
+	xa_unlock(&peer->ids);
 }
 
 /* No peer is open any more; an open that found no memory may have left some. */
@@ -213,15 +246,26 @@ void bus1_peer_exit(void)
 	xa_destroy(&bus1_peers);
 }
 
+static void bus1_peer_discard_msg(struct bus1_msg *message, struct bus1_tx *tx)
+{
+	bus1_queue_unready(&message->item);
+	bus1_msg_discard(message, BUS1_WHY_RELEASED, tx);
+	bus1_msg_put(message);
+}
+
 /* Discard the ready messages of a node that is being released. */
 static void bus1_peer_discard(struct bus1_node *node, struct bus1_tx *tx)
 {
-	struct bus1_msg *message, *tmp;
+	struct bus1_item *taken = node->item.peer->data.taken;
+	struct bus1_msg *message;
+	struct hlist_node *tmp;
 
-	list_for_each_entry_safe(message, tmp, &node->queued, node_entry) {
-		bus1_queue_unready(&message->item);
-		bus1_msg_discard(message, BUS1_WHY_RELEASED, tx);
-		bus1_msg_put(message);
+	if (taken && taken->ready &&
+	    bus1_item_is_msg(taken) &&
+	    bus1_item_msg(taken)->node_id == node->id)
+		bus1_peer_discard_msg(bus1_item_msg(taken), tx);
+	hlist_for_each_entry_safe(message, tmp, &node->queued, node_entry) {
+		bus1_peer_discard_msg(message, tx);
 		cond_resched();
 	}
 }

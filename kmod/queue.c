@@ -105,6 +105,28 @@ void bus1_queue_drop(struct bus1_item *item, u32 why)
 	bus1_item_put(item);
 }
 
+static void bus1_queue_count(struct bus1_item *item)
+{
+	struct bus1_peer *peer = item->peer;
+
+	lockdep_assert_held(&peer->lock);
+	item->ready = true;
+	peer->data.n_ready++;
+	if (bus1_item_is_msg(item))
+		peer->data.n_bytes += bus1_item_msg(item)->n_data;
+}
+
+static void bus1_queue_uncount(struct bus1_item *item)
+{
+	struct bus1_peer *peer = item->peer;
+
+	lockdep_assert_held(&peer->lock);
+	item->ready = false;
+	peer->data.n_ready--;
+	if (bus1_item_is_msg(item))
+		peer->data.n_bytes -= bus1_item_msg(item)->n_data;
+}
+
 /**
  * bus1_queue_ready() - make an item receivable
  * @item:   the item, with its reference; its receiver's lock is held
@@ -112,31 +134,28 @@ void bus1_queue_drop(struct bus1_item *item, u32 why)
  */
 void bus1_queue_ready(struct bus1_item *item, struct list_head *behind)
 {
-	struct bus1_peer *peer = item->peer;
-
-	lockdep_assert_held(&peer->lock);
-	item->ready = true;
+	bus1_queue_count(item);
 	list_add(&item->entry, behind);
-	peer->data.n_ready++;
-	if (bus1_item_is_msg(item))
-		peer->data.n_bytes += bus1_item_msg(item)->n_data;
 }
 
-/* Take an item from the ready list; the caller gets the list's reference. */
+static void bus1_queue_unlist(struct bus1_item *item)
+{
+	list_del(&item->entry);
+	if (bus1_item_is_msg(item))
+		hlist_del(&bus1_item_msg(item)->node_entry);
+}
+
+/*
+ * An item is not receivable any more. The caller gets a reference: that of the
+ * list, or of what is being received (which keeps its own) a new one.
+ */
 void bus1_queue_unready(struct bus1_item *item)
 {
-	struct bus1_peer *peer = item->peer;
-
-	lockdep_assert_held(&peer->lock);
-	item->ready = false;
-	list_del(&item->entry);
-	peer->data.n_ready--;
-	if (bus1_item_is_msg(item)) {
-		struct bus1_msg *message = bus1_item_msg(item);
-
-		list_del(&message->node_entry);
-		peer->data.n_bytes -= message->n_data;
-	}
+	bus1_queue_uncount(item);
+	if (item == item->peer->data.taken)
+		bus1_item_get(item);
+	else
+		bus1_queue_unlist(item);
 }
 
 /* Only as a defect: a message comes after its node's HANDLE_RELEASE. */
@@ -150,11 +169,11 @@ static void bus1_queue_discard(struct bus1_msg *message)
 }
 
 /*
- * A published item becomes ready, unless what it speaks of is gone. A message
- * to a released node is only dropped here: it was not published yet when the
- * release looked, so its sender sees the dead node and discards it.
+ * What a published item speaks of; or NULL if that is gone, and the item with it.
+ * A message to a released node is only dropped here: it was not published yet when
+ * the release looked, so its sender sees the dead node and discards it.
  */
-static void bus1_queue_judge(struct bus1_item *item)
+static struct bus1_item *bus1_queue_judge(struct bus1_item *item)
 {
 	struct bus1_peer *peer = item->peer;
 
@@ -162,22 +181,41 @@ static void bus1_queue_judge(struct bus1_item *item)
 		struct bus1_msg *message = bus1_item_msg(item);
 		struct bus1_item *node;
 
-		node = bus1_peer_find(peer, message->node_id);
+		node = bus1_peer_node(peer, message->node_id);
 		if (!node || (bus1_defect_any() && node->ready)) {
 			if (bus1_defect_any())
 				bus1_queue_discard(message);
 			bus1_msg_put(message);
-			return;
+			return NULL;
 		}
-		list_add_tail(&message->node_entry,
-			      &bus1_item_node(node)->queued);
-	} else if (bus1_item_is_node(item) ?
-		   bus1_item_node(item)->dead :
-		   bus1_item_handle(item)->released) {
-		bus1_queue_drop(item, BUS1_WHY_RELEASED);
-		return;
+		return node;
 	}
-	bus1_queue_ready(item, peer->data.ready.prev);
+	if (bus1_item_is_node(item) ? bus1_item_node(item)->dead :
+	    bus1_item_handle(item)->released) {
+		bus1_queue_drop(item, BUS1_WHY_RELEASED);
+		return NULL;
+	}
+	return item;
+}
+
+static void bus1_queue_list(struct bus1_item *item, struct bus1_item *about,
+			    struct list_head *behind)
+{
+	if (bus1_item_is_msg(item))
+		hlist_add_head(&bus1_item_msg(item)->node_entry,
+			       &bus1_item_node(about)->queued);
+	list_add(&item->entry, behind);
+}
+
+/* A published item goes behind the ready ones. */
+static void bus1_queue_enter(struct bus1_item *item)
+{
+	struct bus1_item *about = bus1_queue_judge(item);
+
+	if (!about)
+		return;
+	bus1_queue_count(item);
+	bus1_queue_list(item, about, item->peer->data.ready.prev);
 }
 
 /* A published group, its head off the leftovers, goes to the ready list. */
@@ -194,7 +232,7 @@ static void bus1_queue_deliver(struct bus1_item *head)
 		/* The lead's own is for all its receivers, and the same. */
 		if (lead && lead != item)
 			atomic64_set(&item->seq, seq);
-		bus1_queue_judge(item);
+		bus1_queue_enter(item);
 		cond_resched();
 	}
 	if (lead && lead != head)
@@ -416,10 +454,89 @@ void bus1_queue_refresh(struct bus1_peer *peer)
  */
 struct bus1_item *bus1_queue_first(struct bus1_peer *peer)
 {
+	if (peer->data.taken && peer->data.taken->ready)
+		return peer->data.taken;
 	if (list_empty(&peer->data.ready))
 		bus1_queue_refresh(peer);
 	return list_first_entry_or_null(&peer->data.ready, struct bus1_item,
 					entry);
+}
+
+/*
+ * What was linked is a single unicast, and nothing is before it: it need not be
+ * listed anywhere. Frozen and judged like all others.
+ */
+static struct bus1_item *bus1_queue_direct(struct bus1_peer *peer)
+{
+	struct llist_node *link = READ_ONCE(peer->incoming.first);
+	struct bus1_item *item;
+
+	if (!link || link->next || !list_empty(&peer->data.leftovers))
+		return NULL;
+	item = llist_entry(link, struct bus1_item, link);
+	if (item->lead || !item->last)
+		return NULL;
+	/* Litmus: as bus1_queue_freeze(). */
+	link = xchg(&peer->incoming.first, NULL);
+	if (link != &item->link) {
+		bus1_queue_append(peer, link);
+		return NULL;
+	}
+	if (!bus1_queue_judge(item))
+		return NULL;
+	bus1_queue_count(item);
+	return item;
+}
+
+/**
+ * bus1_queue_take() - take what RECV returns next
+ * @peer: the receiver; its lock is held, and it has no @data.taken
+ *
+ * Return: the item, which is @data.taken now and not listed, with the queue's
+ * reference; or NULL.
+ */
+struct bus1_item *bus1_queue_take(struct bus1_peer *peer)
+{
+	struct bus1_item *item = NULL;
+
+	if (list_empty(&peer->data.ready))
+		item = bus1_queue_direct(peer);
+	if (!item) {
+		item = bus1_queue_first(peer);
+		if (item)
+			bus1_queue_unlist(item);
+	}
+	peer->data.taken = item;
+	return item;
+}
+
+/**
+ * bus1_queue_end() - what was taken is received, or not
+ * @item:     @data.taken, which there is none any more; the lock is held
+ * @received: it is; else it is the first again, unless it vanished meanwhile
+ *
+ * Return: whether it was still receivable. The caller gets its reference, if it
+ * was received or vanished.
+ */
+bool bus1_queue_end(struct bus1_item *item, bool received)
+{
+	struct bus1_peer *peer = item->peer;
+	struct bus1_item *about = item;
+	const bool ready = item->ready;
+
+	lockdep_assert_held(&peer->lock);
+	peer->data.taken = NULL;
+	if (!ready)
+		return false;
+	if (received) {
+		bus1_queue_uncount(item);
+	} else {
+		if (bus1_item_is_msg(item))
+			about = bus1_peer_node(peer,
+					       bus1_item_msg(item)->node_id);
+		bus1_queue_list(item, about, &peer->data.ready);
+	}
+	return true;
 }
 
 static void bus1_queue_abandon(struct bus1_item *item, struct bus1_tx *tx)

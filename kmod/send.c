@@ -17,13 +17,13 @@ static int bus1_send_hold(struct bus1_send_op *op, const u64 *dests, size_t n)
 	if (n > 1) {
 		op->dests = kvcalloc(n, sizeof(*op->dests), BUS1_GFP);
 		if (!op->dests)
-			return bus1_refuse(&op->fault, -ENOMEM,
+			return bus1_refuse(op->fault, -ENOMEM,
 					   BUS1_CHECK_MEMORY, 0);
 	}
 	for (i = 0; i < n; i++) {
 		op->dests[i].handle = bus1_peer_hold(op->peer, dests[i]);
 		if (!op->dests[i].handle)
-			return bus1_refuse(&op->fault, -EBADRQC, BUS1_CHECK_ID,
+			return bus1_refuse(op->fault, -EBADRQC, BUS1_CHECK_ID,
 					   dests[i]);
 		op->n_dests++;
 		cond_resched();
@@ -46,14 +46,14 @@ static int bus1_send_charge_dest(struct bus1_send_op *op,
 
 	trace = bus1_handle_trace(dest->handle);
 	if (!trace)
-		return bus1_refuse(&op->fault, -ENOMEM, BUS1_CHECK_MEMORY, 0);
+		return bus1_refuse(op->fault, -ENOMEM, BUS1_CHECK_MEMORY, 0);
 	r = bus1_charge_take(&dest->charge, trace, 1 + op->sources.n,
-			     op->n_bytes, BUS1_OP_SEND, &op->fault);
+			     op->n_bytes, BUS1_OP_SEND, op->fault);
 	if (!r || r == -ESHUTDOWN)
 		return 0;
 	if (!(flags & BUS1_SEND_FLAG_CONTINUE))
 		return r;
-	op->fault = (struct bus1_fault){};
+	*op->fault = (struct bus1_fault){};
 	dest->error = -EDQUOT;
 	op->n_skipped++;
 	return 0;
@@ -67,7 +67,7 @@ static int bus1_send_charge(struct bus1_send_op *op, u64 flags)
 
 	r = bus1_charge_take(&op->sources.charge, op->peer->trace,
 			     op->sources.n_created, 0, BUS1_OP_SEND,
-			     &op->fault);
+			     op->fault);
 	for (i = 0; !r && i < op->n_dests; i++) {
 		r = bus1_send_charge_dest(op, &op->dests[i], flags);
 		if (op->dests[i].charge.trace)
@@ -77,42 +77,57 @@ static int bus1_send_charge(struct bus1_send_op *op, u64 flags)
 	return r;
 }
 
-/* The data, unless nobody gets it. */
+static int bus1_send_copied(struct bus1_send_op *op, const struct iov_iter *data,
+			    int r)
+{
+	if (!r)
+		return 0;
+	return bus1_refuse(op->fault, r, r == -EFAULT ? BUS1_CHECK_IOVEC :
+			   r == -EINTR ? BUS1_CHECK_SIGNAL : BUS1_CHECK_MEMORY,
+			   r == -EFAULT ? data->nr_segs : 0);
+}
+
+/*
+ * What several receivers share, or is too large for a message, is copied here;
+ * the rest as the message is made. Not if nobody gets it.
+ */
 static int bus1_send_copy(struct bus1_send_op *op, struct iov_iter *data)
 {
-	const size_t n_vecs = data ? data->nr_segs : 0;
-	int r;
+	struct bus1_payload *payload;
 
-	if (!op->n_bytes || !op->n_charged)
+	if (!op->n_bytes || !op->n_charged ||
+	    (op->n_charged == 1 && bus1_msg_fits(op->sources.n, op->n_bytes)))
 		return 0;
-	op->payload = bus1_payload_new(data, op->n_bytes);
-	if (!IS_ERR(op->payload))
-		return 0;
-
-	r = PTR_ERR(op->payload);
-	op->payload = NULL;
-	if (r == -EFAULT)
-		return bus1_refuse(&op->fault, r, BUS1_CHECK_IOVEC, n_vecs);
-	return bus1_refuse(&op->fault, r, r == -EINTR ? BUS1_CHECK_SIGNAL :
-			   BUS1_CHECK_MEMORY, 0);
+	payload = bus1_payload_new(data, op->n_bytes);
+	if (IS_ERR(payload))
+		return bus1_send_copied(op, data, PTR_ERR(payload));
+	op->payload = payload;
+	return 0;
 }
 
 /* Make the message for destination @index. */
-static int bus1_send_msg(struct bus1_send_op *op, u32 index)
+static int bus1_send_msg(struct bus1_send_op *op, u32 index,
+			 struct iov_iter *data)
 {
 	struct bus1_dest *dest = &op->dests[index];
 	struct bus1_msg *message;
 	struct bus1_handle *handle;
 	size_t i;
+	int r;
 
-	message = bus1_msg_new(op->peer, dest->handle, op->payload,
-			       op->sources.n, &dest->charge);
+	message = bus1_msg_new(op->peer, dest->handle, op->sources.n,
+			       op->n_bytes, op->payload, &dest->charge);
 	if (!message)
 		goto err_memory;
 	message->index = index;
 	/* It goes the way of all others, also if it stays incomplete. */
 	bus1_tx_add(&op->tx, &message->item);
 
+	if (op->n_bytes && !op->payload) {
+		r = bus1_msg_fill(message, data);
+		if (r)
+			return bus1_send_copied(op, data, r);
+	}
 	for (i = 0; i < op->sources.n; i++) {
 		handle = bus1_handle_new(op->sources.array[i].node,
 					 message->item.peer);
@@ -120,14 +135,14 @@ static int bus1_send_msg(struct bus1_send_op *op, u32 index)
 			goto err_memory;
 		message->handles[i] = handle;
 		if (fatal_signal_pending(current))
-			return bus1_refuse(&op->fault, -EINTR,
+			return bus1_refuse(op->fault, -EINTR,
 					   BUS1_CHECK_SIGNAL, 0);
 		cond_resched();
 	}
 	return 0;
 
 err_memory:
-	return bus1_refuse(&op->fault, -ENOMEM, BUS1_CHECK_MEMORY, 0);
+	return bus1_refuse(op->fault, -ENOMEM, BUS1_CHECK_MEMORY, 0);
 }
 
 /**
@@ -144,6 +159,7 @@ err_memory:
  * @n_transfers: entries in @transfers
  * @data:        where the payload is, or NULL if there is none
  * @n_data:      its size, at most MAX_RW_COUNT; @data holds as much
+ * @fault:       gets the check that failed
  *
  * Return: 0, EINVAL, EBADRQC, EXFULL, EDQUOT, EFAULT, ENOMEM or EINTR (killed);
  * after an error nothing is left to do, but IDs may have been filled in.
@@ -151,16 +167,21 @@ err_memory:
 int bus1_send_prepare(struct bus1_send_op *op, struct bus1_peer *peer,
 		      u64 flags, const u64 *dests, size_t n_dests,
 		      struct bus1_transfer *transfers, size_t n_transfers,
-		      struct iov_iter *data, size_t n_data)
+		      struct iov_iter *data, size_t n_data,
+		      struct bus1_fault *fault)
 {
 	size_t i;
 	int r;
 
-	*op = (struct bus1_send_op){ .peer = peer, .n_bytes = n_data };
+	*op = (struct bus1_send_op){
+		.peer = peer,
+		.n_bytes = n_data,
+		.fault = fault,
+	};
 	bus1_tx_init(&op->tx, peer, BUS1_TX_SEND);
 
 	r = bus1_sources_hold(&op->sources, peer, transfers, n_transfers,
-			      &op->fault);
+			      op->fault);
 	if (r)
 		goto err_abort;
 	r = bus1_send_hold(op, dests, n_dests);
@@ -174,13 +195,13 @@ int bus1_send_prepare(struct bus1_send_op *op, struct bus1_peer *peer,
 	r = bus1_send_copy(op, data);
 	if (r)
 		goto err_abort;
-	r = bus1_sources_create(&op->sources, peer, transfers, &op->fault);
+	r = bus1_sources_create(&op->sources, peer, transfers, op->fault);
 	if (r)
 		goto err_abort;
 	for (i = 0; i < n_dests; i++) {
 		if (!op->dests[i].charge.trace)
 			continue;
-		r = bus1_send_msg(op, i);
+		r = bus1_send_msg(op, i, data);
 		if (r)
 			goto err_abort;
 		cond_resched();

@@ -46,6 +46,12 @@
 			 { BUS1_KIND_NODE_RELEASE, "node_release" }, \
 			 { BUS1_KIND_HANDLE_RELEASE, "handle_release" })
 
+#define bus1_show_wait(v) \
+	__print_symbolic(v, \
+			 { BUS1_WAIT_READY, "ready" }, \
+			 { BUS1_WAIT_DEADLINE, "deadline" }, \
+			 { BUS1_WAIT_SIGNAL, "signal" })
+
 #define bus1_show_op(v) \
 	__print_symbolic(v, \
 			 { BUS1_OP_TRANSFER, "transfer" }, \
@@ -53,6 +59,9 @@
 			 { BUS1_OP_SEND, "send" }, \
 			 { BUS1_OP_RECV, "recv" }, \
 			 { BUS1_OP_NAME, "name" }, \
+			 { BUS1_OP_FEATURES, "features" }, \
+			 { BUS1_OP_CALL, "call" }, \
+			 { BUS1_OP_RECV_BATCH, "recv_batch" }, \
 			 { BUS1_OP_OPEN, "open" })
 
 #define bus1_show_check(v) \
@@ -71,7 +80,8 @@
 			 { BUS1_CHECK_MEMORY, "memory" }, \
 			 { BUS1_CHECK_SIGNAL, "signal" }, \
 			 { BUS1_CHECK_QUOTA, "quota" }, \
-			 { BUS1_CHECK_NAME, "name" })
+			 { BUS1_CHECK_NAME, "name" }, \
+			 { BUS1_CHECK_DEADLINE, "deadline" })
 
 #define bus1_show_resource(v) \
 	__print_symbolic(v, \
@@ -303,7 +313,7 @@ TRACE_EVENT(tx_begin,
 
 /*
  * Transaction @tx of @peer is published. @begun: the time of its
- * tx_begin, 0 if that was not enabled. @seq: of a multicast, a transaction with
+ * tx_begin, 0 if no time was taken then. @seq: of a multicast, a transaction with
  * two or more receivers, its number in the one order in which all peers receive
  * multicasts; else 0.
  */
@@ -550,6 +560,27 @@ TRACE_EVENT(notify_drop,
 		      __entry->node_peer, __entry->node,
 		      bus1_show_why(__entry->why), __entry->time,
 		      __entry->seq)
+);
+
+/*
+ * A thread that slept for something to receive on @peer since @begun goes on;
+ * @why says for which reason. What it found is received next, by msg_recv or
+ * notify_recv of the same thread, unless another thread is faster.
+ */
+TRACE_EVENT(recv_wait,
+	    TP_PROTO(u64 peer, u64 begun, u32 why, u64 time),
+	    TP_ARGS(peer, begun, why, time),
+	    TP_STRUCT__entry(__field(u64, peer)
+			     __field(u64, begun)
+			     __field(u32, why)
+			     __field(u64, time)),
+	    TP_fast_assign(__entry->peer = peer;
+			   __entry->begun = begun;
+			   __entry->why = why;
+			   __entry->time = time;),
+	    TP_printk("peer=%llu begun=%llu why=%s time=%llu",
+		      __entry->peer, __entry->begun,
+		      bus1_show_wait(__entry->why), __entry->time)
 );
 
 DECLARE_EVENT_CLASS(bus1_acct,

@@ -11,7 +11,7 @@
  * the version of the loaded module as "MAJOR.MINOR".
  */
 #define BUS1_TRACE_SCHEMA_MAJOR 1
-#define BUS1_TRACE_SCHEMA_MINOR 3
+#define BUS1_TRACE_SCHEMA_MINOR 4
 
 /* tx_begin.kind, tx_commit.kind: what made the transaction; RECV makes none */
 #define BUS1_TX_TRANSFER 0
@@ -39,12 +39,20 @@
 #define BUS1_KIND_NODE_RELEASE 1
 #define BUS1_KIND_HANDLE_RELEASE 2
 
+/* recv_wait.why */
+#define BUS1_WAIT_READY 0 /* something is receivable */
+#define BUS1_WAIT_DEADLINE 1 /* the deadline has passed */
+#define BUS1_WAIT_SIGNAL 2 /* a signal came */
+
 /* op_fail.cmd, acct_reject.op: the ioctl number; OPEN is none, but open(2) */
 #define BUS1_OP_TRANSFER 0
 #define BUS1_OP_RELEASE 1
 #define BUS1_OP_SEND 2
 #define BUS1_OP_RECV 3
 #define BUS1_OP_NAME 128
+#define BUS1_OP_FEATURES 129
+#define BUS1_OP_CALL 130
+#define BUS1_OP_RECV_BATCH 131
 #define BUS1_OP_OPEN 256
 
 /* op_fail.check, and what op_fail.detail then holds */
@@ -60,9 +68,10 @@
 #define BUS1_CHECK_IOVEC 10 /* an iovec; the number of iovecs */
 #define BUS1_CHECK_ROOM 11 /* RECV: room too small; bytes needed */
 #define BUS1_CHECK_MEMORY 12 /* no memory; 0 */
-#define BUS1_CHECK_SIGNAL 13 /* killed while waiting; 0 */
+#define BUS1_CHECK_SIGNAL 13 /* killed, or waiting: a signal came; 0 */
 #define BUS1_CHECK_QUOTA 14 /* quota; the amount. op_fail then says more */
 #define BUS1_CHECK_NAME 15 /* not a character of a name; the byte */
+#define BUS1_CHECK_DEADLINE 16 /* waiting: it has passed; the deadline, in ns */
 
 /* acct_*.resource, op_fail.resource */
 #define BUS1_RESOURCE_OBJECTS 0 /* peers, nodes, handles, messages */

@@ -229,6 +229,7 @@ static void bus1_transfer_unlock(struct bus1_peer *a, struct bus1_peer *b)
  * @src:  what to copy or make; of a new node the ID is filled in, flags stay
  * @dst:  gets the new handles
  * @n:    entries in both arrays
+ * @fault: gets the check that failed
  *
  * New nodes are charged to @from, handles to @to. Return: 0, EINVAL, EBADRQC,
  * EXFULL, EDQUOT, ENOMEM or EINTR (killed); after an error nothing is left to
@@ -236,27 +237,32 @@ static void bus1_transfer_unlock(struct bus1_peer *a, struct bus1_peer *b)
  */
 int bus1_transfer_prepare(struct bus1_transfer_op *op, struct bus1_peer *from,
 			  struct bus1_peer *to, struct bus1_transfer *src,
-			  struct bus1_transfer *dst, size_t n)
+			  struct bus1_transfer *dst, size_t n,
+			  struct bus1_fault *fault)
 {
 	struct bus1_handle *handle;
 	size_t i;
 	int r;
 
-	*op = (struct bus1_transfer_op){ .from = from, .to = to };
+	*op = (struct bus1_transfer_op){
+		.from = from,
+		.to = to,
+		.fault = fault,
+	};
 
-	r = bus1_sources_hold(&op->sources, from, src, n, &op->fault);
+	r = bus1_sources_hold(&op->sources, from, src, n, op->fault);
 	if (r)
 		goto err_abort;
 	r = bus1_charge_take(&op->sources.charge, from->trace,
 			     op->sources.n_created, 0, BUS1_OP_TRANSFER,
-			     &op->fault);
+			     op->fault);
 	if (r)
 		goto err_abort;
 	r = bus1_charge_take(&op->charge, to->trace, n, 0, BUS1_OP_TRANSFER,
-			     &op->fault);
+			     op->fault);
 	if (r)
 		goto err_abort;
-	r = bus1_sources_create(&op->sources, from, src, &op->fault);
+	r = bus1_sources_create(&op->sources, from, src, op->fault);
 	if (r)
 		goto err_abort;
 
@@ -275,7 +281,7 @@ int bus1_transfer_prepare(struct bus1_transfer_op *op, struct bus1_peer *from,
 		handle->from = from->id;
 		op->handles[i] = handle;
 		if (fatal_signal_pending(current)) {
-			r = bus1_refuse(&op->fault, -EINTR, BUS1_CHECK_SIGNAL,
+			r = bus1_refuse(op->fault, -EINTR, BUS1_CHECK_SIGNAL,
 					0);
 			goto err_abort;
 		}
@@ -285,7 +291,7 @@ int bus1_transfer_prepare(struct bus1_transfer_op *op, struct bus1_peer *from,
 	r = bus1_peer_reserve(to, n, &op->first_id);
 	if (r) {
 		op->first_id = 0;
-		r = bus1_refuse(&op->fault, r, r == -EINTR ? BUS1_CHECK_SIGNAL :
+		r = bus1_refuse(op->fault, r, r == -EINTR ? BUS1_CHECK_SIGNAL :
 				BUS1_CHECK_MEMORY, 0);
 		goto err_abort;
 	}
@@ -296,7 +302,7 @@ int bus1_transfer_prepare(struct bus1_transfer_op *op, struct bus1_peer *from,
 	return 0;
 
 err_memory:
-	r = bus1_refuse(&op->fault, -ENOMEM, BUS1_CHECK_MEMORY, 0);
+	r = bus1_refuse(op->fault, -ENOMEM, BUS1_CHECK_MEMORY, 0);
 err_abort:
 	bus1_transfer_abort(op);
 	return r;

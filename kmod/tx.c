@@ -2,9 +2,7 @@
 /* A transaction: collect, link, publish, wake. */
 #include <linux/list_sort.h>
 #include <linux/mm.h>
-#include <linux/poll.h>
 #include <linux/slab.h>
-#include <linux/wait.h>
 
 #include "defect.h"
 #include "internal.h"
@@ -44,7 +42,7 @@ void bus1_item_free(struct bus1_item *item)
 	if (!refcount_dec_and_test(&item->leads))
 		return;
 	if (bus1_item_is_msg(item))
-		kvfree(bus1_item_msg(item));
+		bus1_msg_free(bus1_item_msg(item));
 	else if (bus1_item_is_node(item))
 		kfree(bus1_item_node(item));
 	else
@@ -103,19 +101,6 @@ static u64 bus1_tx_time(void)
 	    trace_notify_send_enabled() || trace_notify_recv_enabled())
 		return ktime_get_ns();
 	return 0;
-}
-
-/*
- * The publication was a full barrier, as is the look of whoever goes to sleep, in
- * bus1_queue_refresh(): either the sleeper is seen here, or he sees the item.
- * Litmus: wake, wake-multicast.
- */
-static void bus1_tx_wake(struct bus1_peer *peer)
-{
-	/* No barrier needed: see above. */
-	if (waitqueue_active(&peer->waitq))
-		wake_up_interruptible_poll(&peer->waitq,
-					   EPOLLIN | EPOLLRDNORM);
 }
 
 /* Sort by receiver, and chain; returns the first item, or NULL. */
@@ -217,7 +202,8 @@ static void bus1_tx_link(struct bus1_item *head, struct bus1_item *lead)
  * died, and whoever killed it looked at the queue before they were published.
  * The handles held by the caller keep nodes and receivers in memory.
  */
-static void bus1_tx_settle(struct bus1_item *head, struct bus1_tx *tx)
+static void bus1_tx_settle(struct bus1_item *head, struct bus1_tx *tx,
+			   bool sync)
 {
 	struct bus1_msg *message;
 	struct bus1_item *item, *next;
@@ -225,8 +211,8 @@ static void bus1_tx_settle(struct bus1_item *head, struct bus1_tx *tx)
 
 	for (item = head; item; item = next) {
 		next = item->next;
-		if (first && !item->refused)
-			bus1_tx_wake(item->peer);
+		if (!item->refused)
+			bus1_wake_item(item->peer, first, sync);
 		first = item->last;
 
 		if (bus1_item_is_msg(item)) {
@@ -303,5 +289,5 @@ void bus1_tx_commit(struct bus1_tx *tx)
 		bus1_trace_commit(tx, n_receivers, begun, seq);
 
 	bus1_tx_init(tx, tx->peer, BUS1_TX_DROP);
-	bus1_tx_settle(head, tx);
+	bus1_tx_settle(head, tx, !lead);
 }

@@ -76,6 +76,27 @@ int libbus1_wait(int peer, int timeout)
 	}
 }
 
+int libbus1_features(int peer, uint64_t *features)
+{
+	struct bus1_cmd_features cmd = { 0 };
+
+	if (ioctl(peer, BUS1_CMD_FEATURES, &cmd) < 0)
+		return -errno;
+	*features = cmd.features;
+	return 0;
+}
+
+uint64_t libbus1_deadline(int timeout)
+{
+	struct timespec ts;
+
+	if (timeout <= 0)
+		return timeout ? BUS1_INVALID : 0;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * UINT64_C(1000000000) + ts.tv_nsec +
+	       timeout * UINT64_C(1000000);
+}
+
 int libbus1_transfer(int peer, int to, struct bus1_transfer *src,
 		     struct bus1_transfer *dst, size_t n)
 {
@@ -157,6 +178,79 @@ int libbus1_recv(int peer, struct bus1_metadata *metadata,
 	do {
 		r = ioctl(peer, BUS1_CMD_RECV, &cmd) < 0 ? -errno : 0;
 	} while (r == -EINTR);
+	return r;
+}
+
+int libbus1_recv_wait(int peer, uint64_t deadline,
+		      struct bus1_metadata *metadata,
+		      struct bus1_message *message)
+{
+	struct bus1_cmd_recv cmd = {
+		.flags = deadline ? BUS1_RECV_FLAG_WAIT : 0,
+		.ptr_metadata = BUS1_FROM_PTR(metadata),
+		.ptr_message = BUS1_FROM_PTR(message),
+	};
+	struct bus1_received received;
+	int r;
+
+	message->type = BUS1_INVALID;
+	if (!deadline || deadline == BUS1_INVALID)
+		return ioctl(peer, BUS1_CMD_RECV, &cmd) < 0 ? -errno : 0;
+
+	/* RECV has no room for a deadline. */
+	received.message = *message;
+	r = libbus1_recv_batch(peer, deadline, &received, 1);
+	*message = received.message;
+	if (r < 0)
+		return r;
+	*metadata = received.metadata;
+	return 0;
+}
+
+int libbus1_recv_batch(int peer, uint64_t deadline,
+		       struct bus1_received *received, size_t n)
+{
+	struct bus1_cmd_recv_batch cmd = {
+		.flags = deadline ? BUS1_RECV_FLAG_WAIT : 0,
+		.deadline = deadline,
+		.n_received = n < BUS1_MAX_BATCH ? n : BUS1_MAX_BATCH,
+		.ptr_received = BUS1_FROM_PTR(received),
+	};
+	size_t i;
+	int r;
+
+	for (i = 0; i < cmd.n_received; i++)
+		received[i].message.type = BUS1_INVALID;
+	r = ioctl(peer, BUS1_CMD_RECV_BATCH, &cmd);
+	return r < 0 ? -errno : r;
+}
+
+int libbus1_call(int peer, uint64_t deadline, uint64_t destination,
+		 const struct bus1_message *send,
+		 struct bus1_metadata *metadata, struct bus1_message *message)
+{
+	struct bus1_transfer *transfers = BUS1_TO_PTR(send->ptr_transfers);
+	struct bus1_cmd_call cmd = {
+		.deadline = deadline,
+		.destination = destination,
+		.send = *send,
+		.received = { .message = *message },
+	};
+	struct created created;
+	int r;
+
+	if (send->n_transfers > BUS1_MAX_TRANSFERS)
+		return -EMSGSIZE;
+	cmd.received.message.type = BUS1_INVALID;
+	created_save(&created, transfers, send->n_transfers);
+	r = ioctl(peer, BUS1_CMD_CALL, &cmd);
+	if (r < 0) {
+		r = -errno;
+		created_restore(&created, transfers, send->n_transfers);
+	}
+	if (!r)
+		*metadata = cmd.received.metadata;
+	*message = cmd.received.message;
 	return r;
 }
 

@@ -73,66 +73,134 @@ static void pack_handles(uint64_t *handles, size_t n)
 		memmove(&handles[i], &t[i].id, sizeof(*handles));
 }
 
+/* Room for at least so much, as far as the limits allow. */
+static int msg_grow(struct libbus1_msg *msg, uint64_t n_data,
+		    uint64_t n_handles)
+{
+	if (msg->max_data && n_data > msg->max_data)
+		n_data = msg->max_data;
+	if (msg->max_handles && n_handles > msg->max_handles)
+		n_handles = msg->max_handles;
+	msg->data = grow(msg->data, &msg->_data_size, n_data, 1);
+	msg->handles = grow(msg->handles, &msg->_handles_size, n_handles,
+			    sizeof(struct bus1_transfer));
+	return msg->data && msg->handles ? 0 : -ENOMEM;
+}
+
+/* Room from a time of higher limits does not count. */
+static struct bus1_message msg_room(const struct libbus1_msg *msg)
+{
+	size_t n_data = msg->_data_size, n_handles = msg->_handles_size;
+
+	if (msg->max_data && n_data > msg->max_data)
+		n_data = msg->max_data;
+	if (msg->max_handles && n_handles > msg->max_handles)
+		n_handles = msg->max_handles;
+	return (struct bus1_message){
+		.flags = BUS1_MESSAGE_FLAG_FLAT,
+		.n_transfers = n_handles,
+		.ptr_transfers = BUS1_FROM_PTR(msg->handles),
+		.n_data = n_data,
+		.n_data_vecs = n_data,
+		.ptr_data_vecs = BUS1_FROM_PTR(msg->data),
+	};
+}
+
+/* After EMSGSIZE: make the room that is needed, unless it is too much. */
+static int msg_grow_for(struct libbus1_msg *msg, const struct bus1_message *m)
+{
+	if ((msg->max_data && m->n_data > msg->max_data) ||
+	    (msg->max_handles && m->n_transfers > msg->max_handles)) {
+		msg->n_data = m->n_data;
+		msg->n_handles = m->n_transfers;
+		return -EMSGSIZE;
+	}
+	return msg_grow(msg, m->n_data, m->n_transfers);
+}
+
+static void msg_set(struct libbus1_msg *msg,
+		    const struct bus1_metadata *metadata,
+		    const struct bus1_message *m)
+{
+	pack_handles(msg->handles, m->n_transfers);
+	msg->type = m->type;
+	msg->id = metadata->id;
+	msg->account = metadata->account;
+	msg->n_data = m->n_data;
+	msg->n_handles = m->n_transfers;
+}
+
 int libbus1_msg_recv(struct libbus1_msg *msg, int peer)
 {
-	uint64_t n_data = MSG_DATA, n_handles = MSG_HANDLES;
+	return libbus1_msg_recv_wait(msg, peer, 0);
+}
+
+int libbus1_msg_recv_wait(struct libbus1_msg *msg, int peer, uint64_t deadline)
+{
 	struct bus1_metadata metadata;
 	struct bus1_message m;
 	struct iovec vec;
 	int r;
 
 	msg_clear(msg);
-	if (msg->max_data && n_data > msg->max_data)
-		n_data = msg->max_data;
-	if (msg->max_handles && n_handles > msg->max_handles)
-		n_handles = msg->max_handles;
-
-	for (;;) {
-		msg->data = grow(msg->data, &msg->_data_size, n_data, 1);
-		msg->handles = grow(msg->handles, &msg->_handles_size,
-				    n_handles, sizeof(struct bus1_transfer));
-		if (!msg->data || !msg->handles)
-			return -ENOMEM;
-
-		/* Room from a time of higher limits does not count. */
-		n_data = msg->_data_size;
-		if (msg->max_data && n_data > msg->max_data)
-			n_data = msg->max_data;
-		n_handles = msg->_handles_size;
-		if (msg->max_handles && n_handles > msg->max_handles)
-			n_handles = msg->max_handles;
-
-		vec = (struct iovec){ msg->data, n_data };
-		m = (struct bus1_message){
-			.n_transfers = n_handles,
-			.ptr_transfers = BUS1_FROM_PTR(msg->handles),
-			.n_data = n_data,
-			.n_data_vecs = 1,
-			.ptr_data_vecs = BUS1_FROM_PTR(&vec),
-		};
-		r = libbus1_recv(peer, &metadata, &m);
-		if (!r)
+	r = msg_grow(msg, MSG_DATA, MSG_HANDLES);
+	while (!r) {
+		m = msg_room(msg);
+		if (!deadline) {
+			/* A module without extensions knows no FLAT. */
+			vec = (struct iovec){ msg->data, m.n_data };
+			m.n_data_vecs = 1;
+			m.ptr_data_vecs = BUS1_FROM_PTR(&vec);
+			r = libbus1_recv(peer, &metadata, &m);
+		} else {
+			r = libbus1_recv_wait(peer, deadline, &metadata, &m);
+		}
+		if (!r) {
+			msg_set(msg, &metadata, &m);
 			break;
-		if (r != -EMSGSIZE)
-			return r;
-		if ((msg->max_data && m.n_data > msg->max_data) ||
-		    (msg->max_handles && m.n_transfers > msg->max_handles)) {
-			msg->n_data = m.n_data;
-			msg->n_handles = m.n_transfers;
-			return r;
 		}
 		/* Another thread may take it: then the next one is tried. */
-		n_data = m.n_data;
-		n_handles = m.n_transfers;
+		if (r == -EMSGSIZE)
+			r = msg_grow_for(msg, &m);
 	}
+	return r;
+}
 
-	pack_handles(msg->handles, m.n_transfers);
-	msg->type = m.type;
-	msg->id = metadata.id;
-	msg->account = metadata.account;
-	msg->n_data = m.n_data;
-	msg->n_handles = m.n_transfers;
-	return 0;
+int libbus1_msg_call(struct libbus1_msg *msg, int peer, uint64_t deadline,
+		     uint64_t handle, const void *data, size_t n_data,
+		     struct bus1_transfer *transfers, size_t n_transfers)
+{
+	struct bus1_message send = {
+		.flags = BUS1_MESSAGE_FLAG_FLAT,
+		.type = BUS1_MESSAGE_TYPE_USER,
+		.n_transfers = n_transfers,
+		.ptr_transfers = BUS1_FROM_PTR(transfers),
+		.n_data = n_data,
+		.n_data_vecs = n_data,
+		.ptr_data_vecs = BUS1_FROM_PTR(data),
+	};
+	struct bus1_metadata metadata;
+	struct bus1_message m;
+	int r;
+
+	msg_clear(msg);
+	/* Buffers that are there stay as they are: @data may be in them. */
+	if (!msg->data || !msg->handles) {
+		r = msg_grow(msg, MSG_DATA, MSG_HANDLES);
+		if (r < 0)
+			return r;
+	}
+	m = msg_room(msg);
+	r = libbus1_call(peer, deadline, handle, &send, &metadata, &m);
+	if (!r)
+		msg_set(msg, &metadata, &m);
+	if (r != EMSGSIZE)
+		return r;
+	r = msg_grow_for(msg, &m);
+	/* 0 has a meaning of its own there; 1 is as long past. */
+	if (!r)
+		r = libbus1_msg_recv_wait(msg, peer, deadline ? deadline : 1);
+	return -r;
 }
 
 int libbus1_msg_discard(struct libbus1_msg *msg, int peer)

@@ -13,8 +13,18 @@
  *
  * Every function returns 0 or a count on success and a negative errno on
  * failure; errno itself is not a result. A call that failed had no effect on
- * the bus and may be repeated with the same arguments. Sizes are in bytes,
- * times in milliseconds.
+ * the bus and may be repeated with the same arguments. Two functions do two
+ * things, libbus1_call() and libbus1_msg_call(): a positive errno of theirs says
+ * that the first is done and the second is not.
+ *
+ * Sizes are in bytes. A *timeout* is in milliseconds from now on; a *deadline*
+ * is the kernel's, CLOCK_MONOTONIC in nanoseconds, so that it can be used again
+ * when there is more to wait for: libbus1_deadline() makes one of the other.
+ *
+ * Functions that take a deadline, and libbus1_features(), need a module that has
+ * the extensions of <linux/bus1.h>. One that is older says -ENOTTY or -EINVAL,
+ * and nothing is sent; the library does not imitate them. All others, the
+ * bootstrap included, need the four commands alone.
  *
  * The library keeps no state of its own about peers: any thread may call on any
  * peer. A struct libbus1_msg or libbus1_server is for one thread at a time.
@@ -50,6 +60,25 @@ int libbus1_open(void);
  * Return: 1 if there is something, 0 after the timeout; -EBADF.
  */
 int libbus1_wait(int peer, int timeout);
+
+/**
+ * libbus1_features() - ask which extensions the module has
+ * @peer:     any peer
+ * @features: out: BUS1_FEATURE_*; unknown bits may be set
+ *
+ * Return: 0; -ENOTTY where the module is too old to be asked: it has none, or
+ * names alone.
+ */
+int libbus1_features(int peer, uint64_t *features);
+
+/**
+ * libbus1_deadline() - when a time from now on has passed
+ * @timeout: in milliseconds; 0 not to wait; a negative one waits for ever
+ *
+ * Return: CLOCK_MONOTONIC in nanoseconds; 0, which is always past, for 0;
+ * BUS1_INVALID for ever.
+ */
+uint64_t libbus1_deadline(int timeout);
 
 /**
  * libbus1_transfer() - copy handles from one peer into another
@@ -120,6 +149,68 @@ int libbus1_send(int peer, uint64_t flags, const uint64_t *destinations,
  */
 int libbus1_recv(int peer, struct bus1_metadata *metadata,
 		 struct bus1_message *message);
+
+/**
+ * libbus1_recv_wait() - take the next message or notification, when it is there
+ * @peer:     the receiver
+ * @deadline: see libbus1_deadline(); with 0 it is libbus1_recv()
+ * @metadata: out
+ * @message:  the room in; what came out. flags are 0 or BUS1_MESSAGE_FLAG_FLAT,
+ *            type is set by this call
+ *
+ * One message wakes one of those who sleep in such a call on the same peer, the
+ * one that has waited longest.
+ *
+ * Return: as libbus1_recv(), but -ETIMEDOUT if there is none at the deadline
+ * (-EAGAIN where that is 0); -EINTR if a signal came whose handler has no
+ * SA_RESTART: nothing is received then.
+ */
+int libbus1_recv_wait(int peer, uint64_t deadline,
+		      struct bus1_metadata *metadata,
+		      struct bus1_message *message);
+
+/**
+ * libbus1_recv_batch() - take many messages and notifications in one call
+ * @peer:     the receiver
+ * @deadline: for the first one, as for libbus1_recv_wait()
+ * @received: the room in, for each one message, as for libbus1_recv_wait(); what
+ *            came out. What was received into has to be made room again
+ * @n:        entries; those from BUS1_MAX_BATCH on are not used
+ *
+ * Takes what is there, in order, up to @n; it waits only for the first.
+ *
+ * Return: how many were received, 0 only if @n is 0; what libbus1_recv_wait()
+ * says if the first cannot be. Where a later one cannot be received, the call
+ * ends before it, and the next one says why.
+ */
+int libbus1_recv_batch(int peer, uint64_t deadline,
+		       struct bus1_received *received, size_t n);
+
+/**
+ * libbus1_call() - send a message to one handle, then wait for the next one
+ * @peer:        the sender and receiver
+ * @deadline:    for the wait, see libbus1_deadline(): with 0 what is there is
+ *               received, and no more waited for
+ * @destination: a handle of @peer
+ * @send:        as the message of libbus1_send(), CREATE included; flags may be
+ *               BUS1_MESSAGE_FLAG_FLAT
+ * @metadata:    out
+ * @message:     as for libbus1_recv_wait()
+ *
+ * A request, and the wait for the reply to it; or a reply, and the wait for the
+ * next request. What comes is whatever is next in the queue: look at the node.
+ *
+ * Return: 0: sent, and received.
+ * Negative: nothing was sent and nothing received, as for libbus1_send(); also
+ * -EINVAL, -EMSGSIZE, -EFAULT for a bad room. The call may be repeated.
+ * Positive: sent, which must not be repeated, but nothing received: ETIMEDOUT;
+ * EINTR, a signal came, whatever its handler says; EMSGSIZE, n_transfers and
+ * n_data of @message say what is needed; EFAULT, ENOMEM. Go on with
+ * libbus1_recv_wait(), to which the same deadline may be given.
+ */
+int libbus1_call(int peer, uint64_t deadline, uint64_t destination,
+		 const struct bus1_message *send,
+		 struct bus1_metadata *metadata, struct bus1_message *message);
 
 /**
  * libbus1_name() - say what a peer is, to those who watch the bus
@@ -219,6 +310,39 @@ void libbus1_msg_deinit(struct libbus1_msg *msg);
  * limit, or libbus1_msg_discard()); -ENOMEM: it stays queued too.
  */
 int libbus1_msg_recv(struct libbus1_msg *msg, int peer);
+
+/**
+ * libbus1_msg_recv_wait() - the same, when it is there
+ * @msg:      where to
+ * @peer:     the receiver
+ * @deadline: see libbus1_deadline(); with 0 it is libbus1_msg_recv()
+ *
+ * Return: as libbus1_msg_recv(); -ETIMEDOUT, -EINTR as libbus1_recv_wait().
+ */
+int libbus1_msg_recv_wait(struct libbus1_msg *msg, int peer, uint64_t deadline);
+
+/**
+ * libbus1_msg_call() - send to one handle, then wait for a message of any size
+ * @msg:         where to
+ * @peer:        the sender and receiver
+ * @deadline:    as for libbus1_call()
+ * @handle:      the destination; the rest as for libbus1_post()
+ * @data:        may be the data of @msg: what was received goes back as it is
+ * @n_data:      see libbus1_post()
+ * @transfers:   see libbus1_post()
+ * @n_transfers: see libbus1_post()
+ *
+ * A message that is larger than the buffers is received all the same: they grow
+ * up to the limits, and the wait goes on.
+ *
+ * Return: as libbus1_call(). Negative: nothing was sent; also -ENOMEM for the
+ * first buffers; @data is as it was. Positive: sent, but nothing received; with
+ * EMSGSIZE a message beyond a limit is next, as libbus1_msg_recv() has it. Go on
+ * with libbus1_msg_recv_wait().
+ */
+int libbus1_msg_call(struct libbus1_msg *msg, int peer, uint64_t deadline,
+		     uint64_t handle, const void *data, size_t n_data,
+		     struct bus1_transfer *transfers, size_t n_transfers);
 
 /**
  * libbus1_msg_discard() - take the next message without keeping its contents

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "../stress/b1-raw.h"
+#include "marker.h"
 
 #define WARM 200
 #define ROUNDS 1000
@@ -154,6 +155,7 @@ static double measure(const struct way *w, size_t n, double *spread)
 	static char data[ROOM];
 	struct end here, there;
 	double r[REPEAT];
+	char name[64];
 	uint64_t start;
 	pid_t pid;
 	int i;
@@ -170,12 +172,15 @@ static double measure(const struct way *w, size_t n, double *spread)
 		}
 	}
 	memset(data, 'x', n);
+	snprintf(name, sizeof(name), "%s %zu B", w->name, n);
 	ping(w, &here, data, n, WARM);
+	marker_begin(name, REPEAT * ROUNDS);
 	for (i = 0; i < REPEAT; i++) {
 		start = now();
 		ping(w, &here, data, n, ROUNDS);
 		r[i] = (double)(now() - start) / ROUNDS;
 	}
+	marker_end();
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	close(here.fd);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../stress/b1-raw.h"
+#include "marker.h"
 
 #define WARM 500
 #define ROUNDS 20000
@@ -63,15 +64,20 @@ static double measure(uid_t uid, size_t n)
 	int to = open_as(0), from = open_as(uid);
 	struct timespec start, end;
 	uint64_t node, handle;
+	char name[64];
 	int r;
 
+	snprintf(name, sizeof(name), "SEND, RECV %zu B %s", n,
+		 uid ? "foreign" : "own");
 	r = raw_node(to, from, &node, &handle);
 	if (r)
 		fail("TRANSFER", r);
 	rounds(from, to, handle, n, WARM);
+	marker_begin(name, ROUNDS);
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	rounds(from, to, handle, n, ROUNDS);
 	clock_gettime(CLOCK_MONOTONIC, &end);
+	marker_end();
 	close(from);
 	close(to);
 	return ((end.tv_sec - start.tv_sec) * 1e9 + end.tv_nsec -

@@ -22,13 +22,14 @@ static int kapi_send(struct bus1_peer *peer, u64 dest, char *data, size_t n,
 		     struct bus1_transfer *transfers, size_t n_transfers)
 {
 	struct kvec vec = { .iov_base = data, .iov_len = n };
+	struct bus1_fault fault;
 	struct bus1_send_op op;
 	struct iov_iter iter;
 	int r;
 
 	iov_iter_kvec(&iter, ITER_SOURCE, &vec, 1, n);
 	r = bus1_send_prepare(&op, peer, 0, &dest, 1, transfers, n_transfers,
-			      &iter, n);
+			      &iter, n, &fault);
 	if (!r)
 		bus1_send_commit(&op);
 	return r;
@@ -38,31 +39,30 @@ static int kapi_send(struct bus1_peer *peer, u64 dest, char *data, size_t n,
 static int kapi_recv(struct bus1_peer *peer, const struct bus1_recv_op *want,
 		     const char *data, u64 *first_id)
 {
+	struct bus1_fault fault;
 	struct bus1_recv_op op;
 	char buf[16] = {};
 	struct kvec vec = { .iov_base = buf, .iov_len = sizeof(buf) };
 	struct iov_iter iter;
 	int r;
 
-	EXPECT(!bus1_recv_begin(&op, peer));
-	r = bus1_recv_peek(&op);
+	EXPECT(!bus1_recv_begin(&op, peer, BUS1_RECV_FLAG_WAIT, BUS1_INVALID,
+				&fault));
+	iov_iter_kvec(&iter, ITER_DEST, &vec, 1, sizeof(buf));
+	r = bus1_recv_reserve(&op);
 	if (!r)
-		r = bus1_recv_reserve(&op);
-	if (!r && op.payload) {
-		iov_iter_kvec(&iter, ITER_DEST, &vec, 1, sizeof(buf));
-		r = bus1_payload_copy(op.payload, &iter);
+		r = bus1_recv_copy(&op, &iter);
+	if (r) {
+		bus1_recv_abort(&op);
+		return r;
 	}
-	if (!r)
-		r = bus1_recv_commit(&op);
-	if (!r && (op.type != want->type || op.id != want->id ||
-		   op.n_data != want->n_data ||
-		   op.n_transfers != want->n_transfers ||
-		   memcmp(buf, data, want->n_data)))
+	if (op.type != want->type || op.id != want->id ||
+	    op.n_data != want->n_data || op.n_transfers != want->n_transfers ||
+	    memcmp(buf, data, want->n_data))
 		r = -EBADMSG;
 	if (first_id)
 		*first_id = op.first_id;
-	bus1_recv_end(&op);
-	return r;
+	return bus1_recv_commit(&op) ?: r;
 }
 
 static int kapi_run(struct bus1_peer *server, struct bus1_peer *client)
@@ -77,11 +77,12 @@ static int kapi_run(struct bus1_peer *server, struct bus1_peer *client)
 	u64 way_back, ids[1];
 
 	EXPECT(!bus1_transfer_prepare(&op, server, client, &service, &handle,
-				      1));
+				      1, &fault));
 	bus1_transfer_commit(&op);
 
 	/* Prepared and given up: nothing happened. */
-	EXPECT(!bus1_transfer_prepare(&op, client, server, &handle, &reply, 1));
+	EXPECT(!bus1_transfer_prepare(&op, client, server, &handle, &reply, 1,
+				      &fault));
 	bus1_transfer_abort(&op);
 	ids[0] = reply.id;
 	EXPECT(bus1_peer_release(server, ids, 1, &fault) == -EBADRQC);

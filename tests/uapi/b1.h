@@ -80,7 +80,7 @@ static inline int b1_ioctl(int fd, unsigned long cmd, const void *arg)
 /* A command, whose own structure the kernel only reads. */
 static inline int b1_cmd(int fd, unsigned long cmd, void *arg, size_t size)
 {
-	unsigned char before[64];
+	unsigned char before[sizeof(struct bus1_cmd_call)];
 	int r;
 
 	memcpy(before, arg, size);
@@ -201,9 +201,10 @@ static inline int b1_recv_check(const struct b1_msg *m,
 		return b1_dirty("the iovec");
 	if (m->msg.ptr_transfers != given->msg.ptr_transfers ||
 	    m->msg.ptr_data_vecs != given->msg.ptr_data_vecs ||
-	    m->msg.n_data_vecs != given->msg.n_data_vecs || m->msg.flags)
+	    m->msg.n_data_vecs != given->msg.n_data_vecs ||
+	    m->msg.flags != given->msg.flags)
 		return b1_dirty("message fields that are not output");
-	if (!got && m->msg.type != BUS1_INVALID)
+	if (!got && m->msg.type != given->msg.type)
 		return b1_dirty("the type of a failed receive");
 	if (!sized && memcmp(&m->msg, &given->msg, sizeof(m->msg)))
 		return b1_dirty("the message of a failed receive");
@@ -235,36 +236,152 @@ static inline int b1_recv_check(const struct b1_msg *m,
 	return r;
 }
 
-/* Receive with so much room. */
-static inline int b1_recv_room(int peer, struct b1_msg *m, uint64_t n_t,
-			       uint64_t n_data)
+/* Room for so much, poisoned; @flat: no iovec. */
+static inline void b1_room(struct b1_msg *m, uint64_t n_t, uint64_t n_data,
+			   bool flat)
+{
+	memset(m, B1_POISON, sizeof(*m));
+	m->vec = (struct iovec){ m->data, n_data };
+	m->msg = (struct bus1_message){
+		.flags = flat ? BUS1_MESSAGE_FLAG_FLAT : 0,
+		.type = BUS1_INVALID,
+		.n_transfers = n_t,
+		.ptr_transfers = BUS1_FROM_PTR(m->t),
+		.n_data = n_data,
+		.n_data_vecs = flat ? n_data : 1,
+		.ptr_data_vecs = flat ? BUS1_FROM_PTR(m->data) :
+					BUS1_FROM_PTR(&m->vec),
+	};
+}
+
+/* Receive into such room. */
+static inline int b1_recv_into(int peer, uint64_t flags, struct b1_msg *m)
 {
 	struct bus1_cmd_recv cmd = {
+		.flags = flags,
 		.ptr_metadata = BUS1_FROM_PTR(&m->meta),
 		.ptr_message = BUS1_FROM_PTR(&m->msg),
 	};
 	struct b1_msg given;
 	int r;
 
-	memset(m, B1_POISON, sizeof(*m));
-	m->vec = (struct iovec){ m->data, n_data };
-	m->msg = (struct bus1_message){
-		.type = BUS1_INVALID,
-		.n_transfers = n_t,
-		.ptr_transfers = BUS1_FROM_PTR(m->t),
-		.n_data = n_data,
-		.n_data_vecs = 1,
-		.ptr_data_vecs = BUS1_FROM_PTR(&m->vec),
-	};
 	given.msg = m->msg;
 	given.vec = m->vec;
 	r = b1_cmd(peer, BUS1_CMD_RECV, &cmd, sizeof(cmd));
 	return b1_recv_check(m, &given, r);
 }
 
+/* Receive with so much room. */
+static inline int b1_recv_room(int peer, struct b1_msg *m, uint64_t n_t,
+			       uint64_t n_data)
+{
+	b1_room(m, n_t, n_data, false);
+	return b1_recv_into(peer, 0, m);
+}
+
 static inline int b1_recv(int peer, struct b1_msg *m)
 {
 	return b1_recv_room(peer, m, B1_ROOM_TRANSFERS, B1_ROOM_DATA);
+}
+
+/* --- extensions --------------------------------------------------------- */
+
+/* A message to send, in one piece. */
+static inline struct bus1_message b1_flat(const void *data, size_t len)
+{
+	return (struct bus1_message){
+		.flags = BUS1_MESSAGE_FLAG_FLAT,
+		.type = BUS1_MESSAGE_TYPE_USER,
+		.n_data = len,
+		.n_data_vecs = len,
+		.ptr_data_vecs = BUS1_FROM_PTR(data),
+	};
+}
+
+/* b1_call(): the message was sent, and this is why none was received. */
+#define B1_SENT(_errno) (10000 + (_errno))
+
+/* CALL with this message, into room made by b1_room(). */
+static inline int b1_call_msg(int peer, uint64_t to, uint64_t deadline,
+			      const struct bus1_message *msg, struct b1_msg *m)
+{
+	struct bus1_cmd_call cmd = {
+		.deadline = deadline,
+		.destination = to,
+		.send = *msg,
+		.received = { m->meta, m->msg },
+	}, before = cmd;
+	struct b1_msg given;
+	int r, e;
+
+	given.msg = m->msg;
+	given.vec = m->vec;
+	r = ioctl(peer, BUS1_CMD_CALL, &cmd);
+	e = r < 0 ? errno : r;
+	m->meta = cmd.received.metadata;
+	m->msg = cmd.received.message;
+	before.received = cmd.received;
+	if (memcmp(&cmd, &before, sizeof(cmd)))
+		return b1_dirty("the command");
+	/* What did not send did not receive either, not even the sizes. */
+	if (b1_recv_check(m, &given, r < 0 ? ECANCELED : r) == B1_DIRTY)
+		return B1_DIRTY;
+	return r > 0 ? B1_SENT(r) : e;
+}
+
+/* CALL with a string, and with room for all that struct b1_msg can hold. */
+static inline int b1_call(int peer, uint64_t to, uint64_t deadline,
+			  const char *text, struct b1_msg *m)
+{
+	struct bus1_message msg = b1_flat(text, strlen(text));
+
+	b1_room(m, B1_ROOM_TRANSFERS, B1_ROOM_DATA, true);
+	return b1_call_msg(peer, to, deadline, &msg, m);
+}
+
+/*
+ * RECV_BATCH into @n rooms made by b1_room(); @got of them are used. The one
+ * behind may say what it lacks, those behind that are as they were.
+ */
+static inline int b1_batch(int peer, uint64_t flags, uint64_t deadline,
+			   struct b1_msg *m, uint64_t n, uint64_t *got)
+{
+	struct bus1_received *v = calloc(n + 1, sizeof(*v));
+	struct bus1_cmd_recv_batch cmd = {
+		.flags = flags,
+		.deadline = deadline,
+		.n_received = n,
+		.ptr_received = BUS1_FROM_PTR(v),
+	}, before = cmd;
+	bool clean = true;
+	struct b1_msg given;
+	uint64_t i;
+	int r, e;
+
+	if (!v)
+		bail_out("no memory");
+	for (i = 0; i < n; i++)
+		v[i] = (struct bus1_received){ m[i].meta, m[i].msg };
+	memset(&v[n], B1_POISON, sizeof(*v));
+	r = ioctl(peer, BUS1_CMD_RECV_BATCH, &cmd);
+	e = r < 0 ? errno : 0;
+	*got = r < 0 ? 0 : r;
+	for (i = 0; i < n; i++) {
+		given.msg = m[i].msg;
+		given.vec = m[i].vec;
+		m[i].meta = v[i].metadata;
+		m[i].msg = v[i].message;
+		clean &= b1_recv_check(&m[i], &given, i < *got ? 0 :
+				       i > *got ? ECANCELED :
+				       m[i].msg.n_data != given.msg.n_data ||
+				       m[i].msg.n_transfers !=
+				       given.msg.n_transfers ? EMSGSIZE :
+				       ECANCELED) != B1_DIRTY;
+	}
+	clean &= b1_poisoned(&v[n], sizeof(*v)) &&
+		 !memcmp(&cmd, &before, sizeof(cmd));
+	free(v);
+	return clean && *got <= n ? e : b1_dirty("what is not output");
 }
 
 /* --- objects ------------------------------------------------------------ */

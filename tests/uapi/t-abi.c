@@ -43,13 +43,38 @@ struct cmd_recv {
 	uint64_t flags, ptr_metadata, ptr_message;
 };
 
+struct received {
+	struct metadata metadata;
+	struct message message;
+};
+
+struct cmd_features {
+	uint64_t flags, features;
+};
+
+struct cmd_call {
+	uint64_t flags, deadline, destination;
+	struct message send;
+	struct received received;
+};
+
+struct cmd_recv_batch {
+	uint64_t flags, deadline, n_received, ptr_received;
+};
+
 /* read and write, size, magic, number */
 #define CMD_TRANSFER 0xc0289700u
 #define CMD_RELEASE 0xc0189701u
 #define CMD_SEND 0xc0289702u
 #define CMD_RECV 0xc0189703u
 
+#define CMD_FEATURES 0xc0109781u
+#define CMD_CALL 0xc0a09782u
+#define CMD_RECV_BATCH 0xc0209783u
+
 #define CREATE 1
+#define WAIT 1
+#define FLAT 1
 #define INVALID (~(uint64_t)0)
 
 static uint64_t ptr(const void *p)
@@ -88,6 +113,56 @@ static void test_layout(void)
 		   CMD_SEND == _IOWR(0x97, 2, struct cmd_send) &&
 		   CMD_RECV == _IOWR(0x97, 3, struct cmd_recv),
 	   "the numbers are those of the table");
+	ok(sizeof(struct received) == 80 && sizeof(struct cmd_features) == 16 &&
+		   sizeof(struct cmd_call) == 160 &&
+		   sizeof(struct cmd_recv_batch) == 32 &&
+		   CMD_FEATURES == _IOWR(0x97, 0x81, struct cmd_features) &&
+		   CMD_CALL == _IOWR(0x97, 0x82, struct cmd_call) &&
+		   CMD_RECV_BATCH == _IOWR(0x97, 0x83, struct cmd_recv_batch),
+	   "and of the extensions");
+}
+
+/* The extensions, each once. @a has @node, @b a handle to it. */
+static void test_extensions(int a, int b, uint64_t node, uint64_t handle)
+{
+	struct cmd_features features = { 0, 0 };
+	struct message question = { FLAT, 0, 0, 0, 8, 8, ptr("question") };
+	struct cmd_send send = { 0, 1, ptr(&handle), 0, ptr(&question) };
+	struct cmd_call call = { 0, 0, handle, question, { { 7, 7, 7 },
+				 { FLAT, INVALID, 0, 0, 64, 64, ptr(data) } } };
+	struct received got[3];
+	struct cmd_recv_batch batch = { WAIT, 1, 3, ptr(got) };
+	struct cmd_recv wait = { WAIT, ptr(&meta), ptr(&msg) };
+	int i, r;
+
+	ok(ioctl(a, CMD_FEATURES, &features) == 0 &&
+		   (features.features & 0x1f) == 0x1f,
+	   "FEATURES says five bits");
+	ok(ioctl(b, CMD_SEND, &send) == 0, "FLAT to send");
+	msg = (struct message){ FLAT, INVALID, 0, 0, 64, 64, ptr(data) };
+	ok(ioctl(a, CMD_RECV, &wait) == 0 && msg.type == 0 &&
+		   msg.n_data == 8 && msg.flags == FLAT &&
+		   !memcmp(data, "question", 8) && meta.id == node,
+	   "WAIT, and FLAT to receive");
+	r = ioctl(b, CMD_CALL, &call);
+	ok(r == ETIMEDOUT && call.received.metadata.id == 7,
+	   "CALL with no answer: the errno is its value");
+	for (i = 0; i < 3; i++)
+		got[i] = (struct received){ { 7, 7, 7 },
+			{ FLAT, INVALID, 0, 0, 20, 20, ptr(data + 20 * i) } };
+	ok(ioctl(b, CMD_SEND, &send) == 0 &&
+		   ioctl(a, CMD_RECV_BATCH, &batch) == 2,
+	   "RECV_BATCH: the count is its value");
+	ok(got[0].metadata.id == node && got[0].message.n_data == 8 &&
+		   !memcmp(data, "question", 8) && got[1].metadata.id == node &&
+		   got[1].message.type == 0 && !memcmp(data + 20, "question", 8) &&
+		   got[2].metadata.id == 7 && got[2].message.type == INVALID,
+	   "with two messages, and the third entry as it was");
+	ok(ioctl(a, CMD_RECV_BATCH, &batch) == -1 && errno == EINVAL,
+	   "an entry is set anew before it is used again");
+	got[0].message.type = INVALID;
+	ok(ioctl(a, CMD_RECV_BATCH, &batch) == -1 && errno == ETIMEDOUT,
+	   "and ETIMEDOUT");
 }
 
 int main(void)
@@ -138,6 +213,8 @@ int main(void)
 	ok(receive(b) == 0 && meta.id == reply.id && msg.n_data == 4 &&
 		   !memcmp(data, "ques", 4),
 	   "and received at the reply's node");
+
+	test_extensions(a, b, src[0].id, dst[0].id);
 
 	ok(ioctl(b, CMD_RELEASE, &release) == 0, "RELEASE returns 0");
 	ok(receive(a) == 0 && msg.type == 2 && meta.id == src[1].id &&

@@ -154,6 +154,128 @@ static void test_pointers(void)
 		   "a count that is 1 in 32 bits");
 }
 
+/* The extensions, by iovecs of 32 bits and flat. */
+static void test_extensions(void)
+{
+	struct bus1_cmd_features features = { 0, 0 };
+	uint64_t hb, nb = b1_node_to(b, a, &hb), got;
+	struct iovec vec = { "question", 8 };
+	struct bus1_message msg[2] = {
+		{
+			.n_data = 8,
+			.n_data_vecs = 1,
+			.ptr_data_vecs = BUS1_FROM_PTR(&vec),
+		},
+		b1_flat("question", 8),
+	};
+	struct b1_msg m[3];
+	unsigned int way;
+
+	ok(b1_ioctl(a, BUS1_CMD_FEATURES, &features) == 0 &&
+		   (features.features & 0x1f) == 0x1f,
+	   "FEATURES");
+	for (way = 0; way < 4; way++) {
+		b1_room(&m[0], 4, 64, way & 2);
+		ok(b1_call_msg(b, handle, 0, &msg[way & 1], &m[0]) ==
+				   B1_SENT(ETIMEDOUT) &&
+			   b1_hears(a, node, "question"),
+		   "CALL, way %u, without an answer: ETIMEDOUT", way);
+		b1_says(a, hb, "answer");
+		b1_room(&m[0], 4, 64, way & 2);
+		ok(b1_call_msg(b, handle, b1_now() + 10000000000ull,
+			       &msg[way & 1], &m[0]) == 0 &&
+			   m[0].meta.id == nb && m[0].msg.n_data == 6 &&
+			   !memcmp(m[0].data, "answer", 6),
+		   "and with one");
+		b1_room(&m[0], 4, 64, way & 2);
+		ok(b1_recv_into(a, BUS1_RECV_FLAG_WAIT, &m[0]) == 0 &&
+			   m[0].msg.n_data == 8 &&
+			   !memcmp(m[0].data, "question", 8),
+		   "RECV with WAIT");
+	}
+	b1_says(b, handle, "1");
+	b1_says(b, handle, "2");
+	for (way = 0; way < 3; way++)
+		b1_room(&m[way], 4, 64, way & 1);
+	ok(b1_batch(a, BUS1_RECV_FLAG_WAIT, BUS1_INVALID, m, 3, &got) == 0 &&
+		   got == 2 && m[0].data[0] == '1' && m[1].data[0] == '2',
+	   "RECV_BATCH");
+	b1_room(&m[0], 4, 64, false);
+	ok(b1_batch(a, BUS1_RECV_FLAG_WAIT, b1_now() + 1000000, m, 1, &got) ==
+		   ETIMEDOUT,
+	   "and its deadline of 64 bits");
+	b1_drop(b, nb);
+	b1_node_gone(a, hb);
+}
+
+static void test_extension_pointers(void)
+{
+	struct bus1_metadata meta;
+	struct bus1_cmd_call call = { .destination = handle }, good;
+	struct bus1_received one = { .message.type = BUS1_INVALID };
+	struct bus1_cmd_recv_batch batch = {
+		.n_received = 1,
+		.ptr_received = BUS1_FROM_PTR(&one) | HIGH,
+	};
+	struct bus1_message out = b1_flat("data", 4), in;
+	struct bus1_cmd_recv rv = {
+		.ptr_metadata = BUS1_FROM_PTR(&meta),
+		.ptr_message = BUS1_FROM_PTR(&in),
+	};
+	char data[8];
+	struct iovec vec = { data, 8 };
+
+	call.send = out;
+	call.received.message = (struct bus1_message){
+		.type = BUS1_INVALID,
+		.n_data = 8,
+		.n_data_vecs = 1,
+		.ptr_data_vecs = BUS1_FROM_PTR(&vec),
+	};
+	good = call;
+	b1_watch(a, b);
+	out.ptr_data_vecs |= HIGH;
+	b1_refused(b1_send_msg(b, 1, &handle, NULL, &out), EFAULT,
+		   "beyond 4 GiB: flat data to send");
+	out.ptr_data_vecs = 0xfffffffe;
+	b1_refused(b1_send_msg(b, 1, &handle, NULL, &out), EFAULT,
+		   "the end of flat data to send");
+	out.ptr_data_vecs = BUS1_FROM_PTR(data);
+	out.n_data_vecs = 0x80000000;
+	b1_refused(b1_send_msg(b, 1, &handle, NULL, &out), EINVAL,
+		   "flat data longer than SSIZE_MAX of 32 bits");
+	out.n_data_vecs = HIGH + 4;
+	b1_refused(b1_send_msg(b, 1, &handle, NULL, &out), EINVAL,
+		   "a size that is 4 in 32 bits");
+	call.send.ptr_data_vecs |= HIGH;
+	FAULT(b, BUS1_CMD_CALL, call, "CALL, flat data to send");
+	call = good;
+	call.received.message.ptr_data_vecs |= HIGH;
+	FAULT(b, BUS1_CMD_CALL, call, "CALL, iovecs of the room");
+	call = good;
+	call.send.n_transfers = 1;
+	call.send.ptr_transfers = BUS1_FROM_PTR(&vec) | HIGH;
+	FAULT(b, BUS1_CMD_CALL, call, "CALL, transfers to send");
+
+	b1_says(b, handle, "stays");
+	b1_watch(a, b);
+	FAULT(a, BUS1_CMD_RECV_BATCH, batch, "RECV_BATCH, ptr_received");
+	batch.ptr_received = 0xffffffff - sizeof(one) / 2;
+	FAULT(a, BUS1_CMD_RECV_BATCH, batch, "the end of ptr_received");
+	in = (struct bus1_message){
+		.flags = BUS1_MESSAGE_FLAG_FLAT,
+		.type = BUS1_INVALID,
+		.n_data = 8,
+		.n_data_vecs = 8,
+		.ptr_data_vecs = BUS1_FROM_PTR(data) | HIGH,
+	};
+	FAULT(a, BUS1_CMD_RECV, rv, "RECV, flat data");
+	one.message = in;
+	batch.ptr_received = BUS1_FROM_PTR(&one);
+	FAULT(a, BUS1_CMD_RECV_BATCH, batch, "RECV_BATCH, flat data");
+	ok(b1_hears(a, node, "stays") && b1_empty(a), "the message stayed");
+}
+
 static void test_iovecs(void)
 {
 	struct iovec vec[2] = { { "01234567", 8 }, { "x", 1 } };
@@ -200,6 +322,8 @@ int main(void)
 	test_commands();
 	test_pointers();
 	test_iovecs();
+	test_extensions();
+	test_extension_pointers();
 	close(b);
 	ok(b1_handle_gone(a, node) && b1_empty(a), "closed");
 	close(a);

@@ -62,7 +62,8 @@ static void test_flags(void)
 			refused(EINVAL, "command flags", 1ull << i);
 		cmd.flags = 0;
 		msg.flags = 1ull << i;
-		refused(EINVAL, "message flags", 1ull << i);
+		if (msg.flags != BUS1_MESSAGE_FLAG_FLAT)
+			refused(EINVAL, "message flags", 1ull << i);
 		t[1].flags = 1ull << i;
 		if (t[1].flags != BUS1_TRANSFER_FLAG_CREATE)
 			refused(EINVAL, "transfer flags", 1ull << i);

@@ -12,16 +12,33 @@
 typedef void (*fn)(void);
 
 static fn all[] = {
-	(fn)libbus1_connect,	     (fn)libbus1_connect_socket,
-	(fn)libbus1_listen,	     (fn)libbus1_msg_deinit,
-	(fn)libbus1_msg_discard,     (fn)libbus1_msg_init,
-	(fn)libbus1_msg_recv,	     (fn)libbus1_name,
-	(fn)libbus1_node_new,	     (fn)libbus1_open,
-	(fn)libbus1_post,	     (fn)libbus1_recv,
-	(fn)libbus1_release,	     (fn)libbus1_send,
-	(fn)libbus1_server_dispatch, (fn)libbus1_server_fd,
-	(fn)libbus1_server_free,     (fn)libbus1_server_new,
-	(fn)libbus1_server_set_limits, (fn)libbus1_transfer,
+	(fn)libbus1_call,
+	(fn)libbus1_connect,
+	(fn)libbus1_connect_socket,
+	(fn)libbus1_deadline,
+	(fn)libbus1_features,
+	(fn)libbus1_listen,
+	(fn)libbus1_msg_call,
+	(fn)libbus1_msg_deinit,
+	(fn)libbus1_msg_discard,
+	(fn)libbus1_msg_init,
+	(fn)libbus1_msg_recv,
+	(fn)libbus1_msg_recv_wait,
+	(fn)libbus1_name,
+	(fn)libbus1_node_new,
+	(fn)libbus1_open,
+	(fn)libbus1_post,
+	(fn)libbus1_recv,
+	(fn)libbus1_recv_batch,
+	(fn)libbus1_recv_wait,
+	(fn)libbus1_release,
+	(fn)libbus1_send,
+	(fn)libbus1_server_dispatch,
+	(fn)libbus1_server_fd,
+	(fn)libbus1_server_free,
+	(fn)libbus1_server_new,
+	(fn)libbus1_server_set_limits,
+	(fn)libbus1_transfer,
 	(fn)libbus1_wait,
 };
 
@@ -58,6 +75,11 @@ int main(void)
 
 	libbus1_msg_init(&msg, 1, 2);
 	expect("recv on no peer", libbus1_msg_recv(&msg, -1), -EBADF);
+	expect("wait on no peer", libbus1_msg_recv_wait(&msg, -1, 1), -EBADF);
+	expect("call on no peer",
+	       libbus1_msg_call(&msg, -1, 1, 1, "x", 1, NULL, 0), -EBADF);
+	expect("no deadline", libbus1_deadline(-1) == BUS1_INVALID, 1);
+	expect("no wait", libbus1_deadline(0) == 0, 1);
 	libbus1_msg_deinit(&msg);
 	expect("limits kept", msg.max_data == 1 && msg.max_handles == 2, 1);
 

@@ -75,6 +75,8 @@ unsigned int module_minor(void);
 bool module_btf(void);
 bool kernel_btf(void);
 bool capable(int cap);
+/* CPUs have numbers below it. */
+uint32_t cpu_ids(void);
 bool read_line(const char *path, char *line, size_t size);
 void libbpf_quiet(void);
 void explain_bpf(const char *verb, int error);
@@ -116,13 +118,13 @@ bool tp_btf_possible(void);
  * arguments that the module has.
  */
 bool program_fits(const struct bpf_program *program, bool raw);
-struct bpf_map;
 /* Before loading what includes bus1_match.bpf.h */
-void filter_maps(struct bpf_map *matches, struct bpf_map *parts);
+void match_maps(struct bpf_object *object);
 /* @peer satisfies BUS1_MATCH_*, besides what the programs know already. */
 void match_peer(int matches, uint64_t peer, uint32_t bits);
 uint64_t programs_missed(struct bpf_object *object);
-void counts_read(int map, uint32_t n, struct bus1_count *sum);
+/* Of all events and CPUs */
+void counts_read(struct bpf_object *object, struct bus1_count *sum);
 /* BUS1_EVENT_BIT() of those that a module of schema 1.@minor has */
 uint32_t schema_events(unsigned int minor);
 /* Whether the loaded one has them. If not, this complains, as does the next. */
@@ -166,6 +168,7 @@ const char *symbol_tx(uint64_t v);
 const char *symbol_how(uint64_t v);
 const char *symbol_why(uint64_t v);
 const char *symbol_kind(uint64_t v);
+const char *symbol_wait(uint64_t v);
 const char *symbol_op(uint64_t v);
 const char *symbol_check(uint64_t v);
 const char *symbol_resource(uint64_t v);

@@ -105,6 +105,16 @@ static void check_device(void)
 
 static void check_module(void)
 {
+	/* what a module of schema 1.n has not */
+	static const char *const lacks[] = {
+		"no refusals, acct does not work",
+		"no names of peers, no last use of handles",
+		"order does not check the agreement on multicasts",
+		"no waits",
+	};
+	_Static_assert(sizeof(lacks) / sizeof(*lacks) ==
+			       BUS1_TRACE_SCHEMA_MINOR,
+		       "each minor version lacks something");
 	struct schema schema;
 	int error;
 
@@ -131,8 +141,7 @@ static void check_module(void)
 			"module %u.%u, bus1-trace %d.%d: %s",
 			schema.major, schema.minor, BUS1_TRACE_SCHEMA_MAJOR,
 			BUS1_TRACE_SCHEMA_MINOR,
-			schema.minor ? "no names of peers, no last use of handles" :
-				       "no refusals, acct does not work");
+			lacks[schema.minor]);
 	else
 		verdict(OK, "schema", NULL, "module %u.%u, bus1-trace %d.%d",
 			schema.major, schema.minor, BUS1_TRACE_SCHEMA_MAJOR,

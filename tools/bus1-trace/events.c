@@ -22,10 +22,13 @@ SYMBOLS(symbol_why, [BUS1_WHY_RELEASED] = "released",
 	[BUS1_WHY_QUOTA] = "quota")
 SYMBOLS(symbol_kind, [BUS1_KIND_NODE_RELEASE] = "node_release",
 	[BUS1_KIND_HANDLE_RELEASE] = "handle_release")
+SYMBOLS(symbol_wait, [BUS1_WAIT_READY] = "ready",
+	[BUS1_WAIT_DEADLINE] = "deadline", [BUS1_WAIT_SIGNAL] = "signal")
 SYMBOLS(symbol_op, [BUS1_OP_TRANSFER] = "transfer",
 	[BUS1_OP_RELEASE] = "release", [BUS1_OP_SEND] = "send",
 	[BUS1_OP_RECV] = "recv", [BUS1_OP_NAME] = "name",
-	[BUS1_OP_OPEN] = "open")
+	[BUS1_OP_FEATURES] = "features", [BUS1_OP_CALL] = "call",
+	[BUS1_OP_RECV_BATCH] = "recv_batch", [BUS1_OP_OPEN] = "open")
 SYMBOLS(symbol_check, [BUS1_CHECK_FLAGS] = "flags",
 	[BUS1_CHECK_POINTER] = "pointer", [BUS1_CHECK_LIMIT] = "limit",
 	[BUS1_CHECK_ID] = "id", [BUS1_CHECK_DUPLICATE] = "duplicate",
@@ -33,7 +36,8 @@ SYMBOLS(symbol_check, [BUS1_CHECK_FLAGS] = "flags",
 	[BUS1_CHECK_FD] = "fd", [BUS1_CHECK_DATA] = "data",
 	[BUS1_CHECK_IOVEC] = "iovec", [BUS1_CHECK_ROOM] = "room",
 	[BUS1_CHECK_MEMORY] = "memory", [BUS1_CHECK_SIGNAL] = "signal",
-	[BUS1_CHECK_QUOTA] = "quota", [BUS1_CHECK_NAME] = "name")
+	[BUS1_CHECK_QUOTA] = "quota", [BUS1_CHECK_NAME] = "name",
+	[BUS1_CHECK_DEADLINE] = "deadline")
 SYMBOLS(symbol_resource, [BUS1_RESOURCE_OBJECTS] = "objects",
 	[BUS1_RESOURCE_BYTES] = "bytes")
 SYMBOLS(symbol_level, "-", [BUS1_LEVEL_USER] = "user",
@@ -111,6 +115,9 @@ const char *error_name(int error)
 		SYMBOL("kind", symbol_kind), NUMBER("id"), \
 		NUMBER("node_peer"), NUMBER("node"), \
 		SYMBOL("why", symbol_why), NUMBER("time"), NUMBER("seq")
+#define FIELDS_recv_wait \
+	NUMBER("peer"), NUMBER("begun"), SYMBOL("why", symbol_wait), \
+		NUMBER("time")
 #define FIELDS_acct_charge \
 	NUMBER("owner"), NUMBER("claimant"), NUMBER("peer"), \
 		SYMBOL("resource", symbol_resource), NUMBER("amount"), \
@@ -144,6 +151,7 @@ bool event_is_own(const struct bus1_event *event)
 	case EV_peer_name:
 	case EV_msg_recv:
 	case EV_notify_recv:
+	case EV_recv_wait:
 	case EV_op_fail:
 		return true;
 	}

@@ -8,14 +8,13 @@
  *   instants    what happened to it: send, recv, fail, ...
  *   "queue"     a slice for each message and notification, from send to receipt
  *   "calls"     a slice for each transaction, from its begin to its commit
+ *   "waits"     a slice for each thread that slept for something to receive
  *   counters    what was sent to it and not yet received: how many, and bytes
  *
  * A flow leads from the sender's instant through the slice to the receiver's
  * instant. Slices of a track have to nest, and these do not; so each track takes
  * one at a time, and there are as many as there are slices at once. Viewers show
- * tracks of one name and parent as one.
- *
- * Readers sort by time; what is written here is nearly so.
+ * tracks of one name and parent as one. Readers sort by time.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -47,6 +46,7 @@ enum uuid {
 	UUID_BYTES,
 	UUID_FLOW,
 	UUID_BUS,
+	UUID_WAITS,
 };
 
 /* Tracks that have one slice at a time */
@@ -62,7 +62,7 @@ struct track {
 	struct table_entry entry;
 	TAILQ_ENTRY(track) used;
 	uint64_t id, uuid;
-	struct lanes queue, calls;
+	struct lanes queue, calls, waits;
 	uint64_t depth, bytes; /* sum of the open slices */
 	uint64_t counted; /* when that was told last */
 	bool has_depth, has_bytes;
@@ -291,6 +291,8 @@ static void forget_track(struct track *t)
 	free(t->queue.free);
 	free(t->calls.end);
 	free(t->calls.free);
+	free(t->waits.end);
+	free(t->waits.free);
 	free(t);
 }
 
@@ -332,6 +334,7 @@ static struct track *track_of(uint64_t id)
 	t->uuid = uuid(UUID_PEER, id, 0, 0);
 	t->queue = (struct lanes){ .uuid = UUID_QUEUE, .name = "queue" };
 	t->calls = (struct lanes){ .uuid = UUID_CALLS, .name = "calls" };
+	t->waits = (struct lanes){ .uuid = UUID_WAITS, .name = "waits" };
 	table_add(&tracks, &t->entry, hash);
 	TAILQ_INSERT_TAIL(&used, t, used);
 
@@ -615,18 +618,21 @@ static void arrived(const struct item *item, const char *name,
 	instant(item, category(&key), name, o || queued ? &key : NULL, true);
 }
 
-static void call(const struct item *item)
+/* From @begun, 0 if that is not known, to @time */
+static void slice(const struct item *item, const char *name, uint64_t begun,
+		  uint64_t time)
 {
-	const __u64 *a = item->event.arg;
-	struct track *t = track_of(a[0]);
-	uint64_t begin = a[6] && a[6] < a[7] ? a[6] : a[7];
-	uint32_t lane = lane_take(t, &t->calls, &begin);
-	const char *kind = symbol_tx(a[2]);
+	const bool wait = item->event.type == EV_recv_wait;
+	struct track *t = track_of(item->event.arg[0]);
+	struct lanes *l = wait ? &t->waits : &t->calls;
+	uint64_t begin = begun && begun < time ? begun : time;
+	uint32_t lane = lane_take(t, l, &begin);
 
-	slice_begin(t, &t->calls, lane, "transaction", kind ? kind : "?");
+	slice_begin(t, l, lane, wait ? "wait" : "transaction",
+		    name ? name : "?");
 	annotate_event(item);
 	event_end(begin);
-	slice_end(t, &t->calls, lane, a[7], NULL);
+	slice_end(t, l, lane, time, NULL);
 }
 
 static void failure(const struct item *item)
@@ -655,7 +661,7 @@ static void event(const struct item *item)
 		instant(item, "peer", "gone", NULL, false);
 		break;
 	case EV_tx_commit:
-		call(item);
+		slice(item, symbol_tx(a[2]), a[6], a[7]);
 		break;
 	case EV_msg_send:
 		sent(item, "send", sent_message(a));
@@ -678,6 +684,9 @@ static void event(const struct item *item)
 	case EV_notify_drop:
 		arrived(item, "vanish", arrived_notification(a[0], a + 1), 0,
 			"vanished");
+		break;
+	case EV_recv_wait:
+		slice(item, symbol_wait(a[2]), a[1], a[3]);
 		break;
 	case EV_acct_reject:
 		instant(item, "failure", "reject", NULL, false);

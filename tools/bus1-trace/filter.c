@@ -95,9 +95,12 @@ bool filter_make(void)
 		/* NUL to the end, as the kernel has it */
 		memcpy(filter.comm, options.comm, strlen(options.comm));
 	}
+	if (options.cgroup)
+		filter.bits |= BUS1_MATCH_CGROUP;
+	filter.any = filter.bits || filter.peer || filter.node ||
+		     filter.latency || filter.classes || filter.failures;
 	if (!options.cgroup)
 		return true;
-	filter.bits |= BUS1_MATCH_CGROUP;
 	return options.input || find_cgroup();
 }
 

@@ -165,8 +165,7 @@ static int attach_programs(bool raw)
 		bpf_program__set_autoload(prog,
 					  load && program_fits(prog, raw));
 	}
-	filter_maps(bpf_object__find_map_by_name(object, "matches"),
-		    bpf_object__find_map_by_name(object, "parts"));
+	match_maps(object);
 	error = bpf_object__load(object);
 	if (!error)
 		error = filter_open(bpf_object__find_map_fd_by_name(object,
@@ -224,10 +223,10 @@ static bool attach(bool *raw)
 
 static uint64_t uncounted(void)
 {
-	int map = bpf_object__find_map_fd_by_name(object, "counts"), i;
 	uint64_t sum = 0;
+	int i;
 
-	counts_read(map, EV_MAX, counts);
+	counts_read(object, counts);
 	for (i = 0; i < EV_MAX; i++)
 		sum += counts[i].map_full;
 	return sum;

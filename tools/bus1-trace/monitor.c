@@ -73,6 +73,9 @@ int verb_monitor(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	/* each receipt that slept would have a second row */
+	if (options.classes & BUS1_CLASS_WAIT)
+		verb.events |= BUS1_EVENT_BIT(EV_recv_wait);
 	verb.fold = !options.json;
 	verb.payload = options.payload;
 	text.timestamps = options.timestamps;

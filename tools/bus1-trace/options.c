@@ -98,6 +98,7 @@ static bool parse_kinds(const char *s)
 		{ "peer", BUS1_CLASS_PEER },
 		{ "account", BUS1_CLASS_ACCOUNT },
 		{ "failure", BUS1_CLASS_FAILURE },
+		{ "wait", BUS1_CLASS_WAIT },
 	};
 	const size_t n = sizeof(kinds) / sizeof(*kinds);
 
@@ -109,7 +110,7 @@ static bool parse_kinds(const char *s)
 			    !strncmp(s, kinds[i].name, length))
 				break;
 		if (i == n) {
-			complain("\"%.*s\" is not a kind of event: message, notification, handle, node, peer, account, failure",
+			complain("\"%.*s\" is not a kind of event: message, notification, handle, node, peer, account, failure, wait",
 				 (int)length, s);
 			return false;
 		}
@@ -229,7 +230,7 @@ static error_t parse_events(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option events_options[] = {
-	{ "kind", KIND, "LIST", 0, "of message, notification, handle, node, peer, account, failure", 1 },
+	{ "kind", KIND, "LIST", 0, "of message, notification, handle, node, peer, account, failure, wait", 1 },
 	{ "min-latency", LATENCY, "TIME", 0, "only what took so long (1.5, 20ms, 300us)", 1 },
 	{ "errors", FAILURES, NULL, 0, "only what failed, was refused or discarded", 1 },
 	{ 0 },

@@ -39,6 +39,8 @@ static unsigned int since(uint32_t type)
 {
 	if (type == EV_peer_name)
 		return 2;
+	if (type == EV_recv_wait)
+		return 4;
 	return type == EV_acct_charge || type == EV_acct_discharge ||
 	       type == EV_acct_reject;
 }
@@ -107,23 +109,22 @@ static void choose(struct bus1_trace *skel, const struct probe_options *want,
 		bpf_program__set_autoload(prog,
 					  load && program_fits(prog, raw));
 	}
-	/* so that the time is taken when a transaction begins */
-	bpf_program__set_autoload(skel->progs.begun_btf, false);
-	bpf_program__set_autoload(skel->progs.begun_raw, false);
-	if (!(events & BUS1_EVENT_BIT(EV_tx_begin)))
-		bpf_program__set_autoload(raw ? skel->progs.begun_raw :
-						skel->progs.begun_btf,
-					  true);
 	bpf_program__set_autoload(skel->progs.payload, want->payload);
 }
 
-/* What is not needed does not cost memory. */
-void filter_maps(struct bpf_map *matches, struct bpf_map *parts)
+static void resize(struct bpf_object *object, const char *map, uint32_t n)
 {
+	bpf_map__set_max_entries(bpf_object__find_map_by_name(object, map), n);
+}
+
+/* What is not needed does not cost memory. */
+void match_maps(struct bpf_object *object)
+{
+	resize(object, "cpus", cpu_ids());
 	if (!filter.bits)
-		bpf_map__set_max_entries(matches, 1);
+		resize(object, "matches", 1);
 	if (!filter.bits && !filter.peer && !filter.node)
-		bpf_map__set_max_entries(parts, 1);
+		resize(object, "parts", 1);
 }
 
 struct probes *probes_try(const struct probe_options *want, bool raw,
@@ -147,7 +148,7 @@ struct probes *probes_try(const struct probe_options *want, bool raw,
 	skel->rodata->want_stack = want->stacks;
 	skel->rodata->want_payload = want->payload;
 	bpf_map__set_max_entries(skel->maps.ring, want->ring_size);
-	filter_maps(skel->maps.matches, skel->maps.parts);
+	match_maps(skel->obj);
 	choose(skel, want, raw);
 	*error = bus1_trace__load(skel);
 	if (!*error)
@@ -218,7 +219,7 @@ int probes_fd(struct probes *probes, const char *map)
 
 void probes_counts(struct probes *probes, struct bus1_count *sum)
 {
-	counts_read(probes_fd(probes, "counts"), EV_MAX, sum);
+	counts_read(probes->skel->obj, sum);
 }
 
 uint64_t probes_missed(struct probes *probes)
@@ -226,25 +227,24 @@ uint64_t probes_missed(struct probes *probes)
 	return programs_missed(probes->skel->obj);
 }
 
-/* Sums up @n counts over all CPUs. */
-void counts_read(int map, uint32_t n, struct bus1_count *sum)
+void counts_read(struct bpf_object *object, struct bus1_count *sum)
 {
-	int cpus = libbpf_num_possible_cpus(), cpu;
-	struct bus1_count *each = calloc(cpus > 0 ? cpus : 1, sizeof(*each));
-	uint32_t i;
+	struct bpf_map *map = bpf_object__find_map_by_name(object, "cpus");
+	struct bus1_counts *counts = malloc(bpf_map__value_size(map));
+	uint32_t cpu, i;
 
-	memset(sum, 0, n * sizeof(*sum));
-	for (i = 0; each && i < n; i++) {
-		if (bpf_map_lookup_elem(map, &i, each))
+	memset(sum, 0, EV_MAX * sizeof(*sum));
+	for (cpu = 0; counts && cpu < bpf_map__max_entries(map); cpu++) {
+		if (bpf_map_lookup_elem(bpf_map__fd(map), &cpu, counts))
 			continue;
-		for (cpu = 0; cpu < cpus; cpu++) {
-			sum[i].seen += each[cpu].seen;
-			sum[i].filtered += each[cpu].filtered;
-			sum[i].ring_full += each[cpu].ring_full;
-			sum[i].map_full += each[cpu].map_full;
+		for (i = 0; i < EV_MAX; i++) {
+			sum[i].seen += counts->of[i].seen;
+			sum[i].filtered += counts->of[i].filtered;
+			sum[i].ring_full += counts->of[i].ring_full;
+			sum[i].map_full += counts->of[i].map_full;
 		}
 	}
-	free(each);
+	free(counts);
 }
 
 /* Events that met their program running on that CPU already. */

@@ -5,10 +5,12 @@
  * See sums.h. Who is behind peers comes from the kernel beside the sums, so that
  * those have a name that were gone before anybody looked.
  */
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "options.h"
 #include "sums.h"
 #include "turn.h"
@@ -23,12 +25,19 @@ static struct bus1_sums *skel;
 static struct turned turned, names;
 static enum bus1_sum_what what;
 static struct table table;
+static struct bus1_cpu *cpus; /* mapped when they are read first */
+static uint32_t front_used; /* entries of each */
 
 static const uint32_t events[] = {
 	[BUS1_SUM_PEERS] = BUS1_PEER_EVENTS,
 	[BUS1_SUM_PAIRS] = BUS1_PAIR_EVENTS,
 	[BUS1_SUM_TIMES] = BUS1_TIME_EVENTS,
 };
+
+static size_t cpus_size(void)
+{
+	return bpf_map__max_entries(skel->maps.cpus) * sizeof(*cpus);
+}
 
 struct bpf_object *sums_open(const struct sums_want *want)
 {
@@ -46,6 +55,9 @@ struct bpf_object *sums_open(const struct sums_want *want)
 	skel->rodata->want_peer = want->by_peer;
 	skel->rodata->want_node = want->by_node;
 	skel->rodata->counted = events[what];
+	for (front_used = BUS1_FRONT; front_used > options.entries;)
+		front_used /= 2;
+	skel->rodata->front_mask = front_used - 1;
 	if (want->by_peer)
 		n *= SLOTS_OF_PEER;
 	error = turned_make(&turned, skel->obj, map[what], n);
@@ -61,13 +73,20 @@ struct bpf_object *sums_open(const struct sums_want *want)
 
 void sums_close(void)
 {
+	if (cpus)
+		munmap(cpus, cpus_size());
+	cpus = NULL;
 	bus1_sums__destroy(skel);
 	skel = NULL;
 }
 
 int sums_turn(void)
 {
-	int error = turned_turn(&turned);
+	int error;
+
+	/* the turn of the map waits for who still counts into either */
+	skel->bss->turn = !skel->bss->turn;
+	error = turned_turn(&turned);
 
 	return error ? error : turned_turn(&names);
 }
@@ -166,6 +185,44 @@ static void take_slot(const void *key, const void *values, size_t n)
 	}
 }
 
+static int take_front(void)
+{
+	struct bus1_front *f;
+	uint32_t cpu, i;
+	void *map;
+
+	if (!cpus) {
+		map = mmap(NULL, cpus_size(), PROT_READ | PROT_WRITE,
+			   MAP_SHARED, bpf_map__fd(skel->maps.cpus), 0);
+		if (map == MAP_FAILED)
+			return -errno;
+		cpus = map;
+	}
+	for (cpu = 0; cpu < bpf_map__max_entries(skel->maps.cpus); cpu++) {
+		f = cpus[cpu].front[!skel->bss->turn];
+		for (i = 0; i < front_used; i++, f++) {
+			struct bus1_pair_key pair = { f->peer - 1, f->other };
+			struct bus1_slot_key slot = {
+				.peer = f->peer - 1,
+				.node = f->other,
+				.time = f->rest >> 32,
+				.slot = f->rest,
+			};
+
+			if (!f->peer)
+				continue;
+			if (what == BUS1_SUM_PEERS)
+				take_events(&slot.peer, &f->events, 1);
+			else if (what == BUS1_SUM_PAIRS)
+				take_pair(&pair, &f->pair, 1);
+			else
+				take_slot(&slot, &f->slot, 1);
+			memset(f, 0, sizeof(*f));
+		}
+	}
+	return 0;
+}
+
 static void take_name(const void *key, const void *value, size_t n)
 {
 	const struct bus1_who *w = value;
@@ -188,6 +245,8 @@ int sums_read(void)
 						  take_slot };
 	int error = turned_take(&names, take_name);
 
+	if (!error)
+		error = take_front();
 	return error ? error : turned_take(&turned, take[what]);
 }
 

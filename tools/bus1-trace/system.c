@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -28,6 +29,18 @@ bool read_line(const char *path, char *line, size_t size)
 	if (ok)
 		line[strcspn(line, "\n")] = '\0';
 	return ok;
+}
+
+uint32_t cpu_ids(void)
+{
+	char line[4096], *last = line, *next;
+
+	/* "0-3,8": the last is the greatest */
+	if (!read_line("/sys/devices/system/cpu/possible", line, sizeof(line)))
+		return sysconf(_SC_NPROCESSORS_CONF);
+	while ((next = strpbrk(last, ",-")))
+		last = next + 1;
+	return strtoul(last, NULL, 10) + 1;
 }
 
 bool module_loaded(void)

@@ -223,6 +223,8 @@ static const char *event_word(const struct bus1_event *event)
 		return "notify";
 	case EV_notify_drop:
 		return "vanish";
+	case EV_recv_wait:
+		return "wait";
 	case EV_acct_reject:
 		return "reject";
 	case EV_op_fail:
@@ -247,6 +249,7 @@ static const char *event_color(const struct bus1_event *event)
 	case EV_peer_new:
 	case EV_peer_name:
 	case EV_peer_free:
+	case EV_recv_wait:
 		return "\033[2m";
 	}
 	return "\033[1m";
@@ -409,6 +412,11 @@ static void print_row(const struct text_options *options,
 		break;
 	case EV_tx_commit:
 		say_commit(&row, item);
+		break;
+	case EV_recv_wait:
+		row.latency = a[3] > a[1] ? a[3] - a[1] : 0;
+		set_peer(&row.from, a[0], event, 0);
+		say(&row, "%s", or_number(symbol_wait(a[2]), a[2]));
 		break;
 	case EV_acct_reject:
 		say_reject(&row, event);

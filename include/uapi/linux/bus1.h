@@ -46,7 +46,8 @@
  *               are more than UIO_MAXIOV (1024) iovecs
  *   ENOMEM      no memory, or the memory control group is at its limit
  *   ENOTTY      unknown command
- *   EINTR       killed on the way
+ *   ETIMEDOUT   waiting: the deadline has passed, and nothing is receivable
+ *   EINTR       killed on the way; waiting: a signal came
  *
  * Notifications
  *   They arrive in the same queue as messages and in the same order.
@@ -88,17 +89,28 @@
  *   and so is a message to a node that is released already.
  *
  * Extensions
- *   Beside the four commands above, and numbered apart from them: BUS1_CMD_NAME,
- *   by which a program tells those who watch the bus what a peer of it is.
- *   A module that is older than an extension says ENOTTY, and nothing but the
- *   view of the watchers depends on it.
+ *   Beside the four commands above, and numbered apart from them: NAME tells
+ *   those who watch the bus what a peer is; FEATURES tells which extensions the
+ *   module has; CALL sends and receives in one system call; RECV_BATCH receives
+ *   many messages in one. BUS1_RECV_FLAG_WAIT lets a receipt sleep, and
+ *   BUS1_MESSAGE_FLAG_FLAT spares the iovec. A module that is older than an
+ *   extension says ENOTTY to its command, and EINVAL to its flag.
+ *
+ * Waiting
+ *   RECV with BUS1_RECV_FLAG_WAIT, RECV_BATCH with it, and CALL sleep until a
+ *   message is receivable, the deadline has passed (ETIMEDOUT; it is looked for
+ *   a message once more, and before it sleeps in any case, so a deadline in the
+ *   past just looks), or a signal comes. A signal whose handler has SA_RESTART
+ *   restarts a RECV or RECV_BATCH, the deadline being absolute; else EINTR. One
+ *   message wakes one of those who sleep on a peer, the one that has waited
+ *   longest; who leaves without it passes it on. Those who poll are all woken.
  *
  * What bus1 does not do
  *   No addresses by name and no discovery: pass a peer's descriptor over a Unix
  *   socket and TRANSFER a handle into it (libbus1 has both sides). No file
- *   descriptors in messages. No blocking receive: use poll(2), select(2) or
- *   epoll(7), which report EPOLLIN exactly while RECV would return something
- *   other than EAGAIN, and EPOLLOUT always.
+ *   descriptors in messages. poll(2), select(2) and epoll(7) report EPOLLIN
+ *   exactly while RECV would return something other than EAGAIN, and EPOLLOUT
+ *   always. O_NONBLOCK changes nothing: who waits has asked for it.
  *
  * Binary form
  *   Every field is an unsigned 64-bit integer in native byte order, pointers
@@ -123,6 +135,8 @@
 #define BUS1_MAX_TRANSFERS 65536
 #define BUS1_MAX_DESTINATIONS 65536
 #define BUS1_MAX_IDS 65536
+/* RECV_BATCH: the most messages that one call receives. */
+#define BUS1_MAX_BATCH 1024
 /* NAME: the longest name. */
 #define BUS1_MAX_NAME 31
 /* SEND: the most n_destinations * (1 + n_transfers) may come to. */
@@ -168,9 +182,16 @@ struct bus1_metadata {
 #define BUS1_MESSAGE_TYPE_HANDLE_RELEASE ((__u64)2)
 #define _BUS1_MESSAGE_TYPE_N 3
 
+/*
+ * bus1_message.flags: the data is in one piece, and no iovec is needed:
+ * @ptr_data_vecs is its address, and @n_data_vecs its size in bytes. All else is
+ * as with one iovec of that address and size. Stays as given when received.
+ */
+#define BUS1_MESSAGE_FLAG_FLAT ((__u64)0x1)
+
 /**
  * struct bus1_message - a message to send, or room for one to receive
- * @flags:         0
+ * @flags:         0 or BUS1_MESSAGE_FLAG_FLAT
  * @type:          SEND: BUS1_MESSAGE_TYPE_USER. RECV, in: BUS1_INVALID;
  *                 out: BUS1_MESSAGE_TYPE_*
  * @n_transfers:   entries in @ptr_transfers, at most BUS1_MAX_TRANSFERS.
@@ -184,8 +205,9 @@ struct bus1_metadata {
  *                 are sent. RECV, in: room (more than the iovecs hold is taken
  *                 as what they hold); out: bytes received, or with EMSGSIZE
  *                 needed
- * @n_data_vecs:   entries in @ptr_data_vecs, at most UIO_MAXIOV (1024)
- * @ptr_data_vecs: array of struct iovec
+ * @n_data_vecs:   entries in @ptr_data_vecs, at most UIO_MAXIOV (1024);
+ *                 FLAT: bytes at @ptr_data_vecs
+ * @ptr_data_vecs: array of struct iovec; FLAT: the data
  *
  * With EMSGSIZE, RECV writes @n_transfers and @n_data and nothing else, and
  * the message stays first in the queue.
@@ -272,9 +294,13 @@ struct bus1_cmd_send {
 	__aligned_u64 ptr_message;
 };
 
+/* RECV, RECV_BATCH: sleep until there is something to receive. */
+#define BUS1_RECV_FLAG_WAIT ((__u64)0x1)
+
 /**
  * struct bus1_cmd_recv - take the next message or notification
- * @flags:        0
+ * @flags:        0 or BUS1_RECV_FLAG_WAIT, which has no deadline here:
+ *                RECV_BATCH has one
  * @ptr_metadata: struct bus1_metadata, out
  * @ptr_message:  struct bus1_message, in and out
  */
@@ -301,6 +327,82 @@ struct bus1_cmd_name {
 	__aligned_u64 ptr_name;
 };
 
+/* What a module can; see BUS1_CMD_FEATURES. */
+#define BUS1_FEATURE_NAME ((__u64)0x1) /* BUS1_CMD_NAME */
+#define BUS1_FEATURE_WAIT ((__u64)0x2) /* BUS1_RECV_FLAG_WAIT */
+#define BUS1_FEATURE_CALL ((__u64)0x4) /* BUS1_CMD_CALL */
+#define BUS1_FEATURE_BATCH ((__u64)0x8) /* BUS1_CMD_RECV_BATCH */
+#define BUS1_FEATURE_FLAT ((__u64)0x10) /* BUS1_MESSAGE_FLAG_FLAT */
+
+/**
+ * struct bus1_cmd_features - ask which extensions the module has
+ * @flags:    0
+ * @features: out: BUS1_FEATURE_*. Unknown bits may be set
+ */
+struct bus1_cmd_features {
+	__aligned_u64 flags;
+	__aligned_u64 features;
+};
+
+/**
+ * struct bus1_received - a message that was received, or room for one
+ * @metadata: out
+ * @message:  in and out, as for RECV
+ */
+struct bus1_received {
+	struct bus1_metadata metadata;
+	struct bus1_message message;
+};
+
+/**
+ * struct bus1_cmd_call - send a message, then wait for one
+ * @flags:       0
+ * @deadline:    for the wait: CLOCK_MONOTONIC in ns; BUS1_INVALID: none
+ * @destination: a handle of the calling peer
+ * @send:        as for SEND
+ * @received:    room, as for RECV. Any message to the peer is received, be it a
+ *               reply or not
+ *
+ * For a client: a request, and the reply to it. For a server: a reply, and the
+ * next request.
+ *
+ * Returns 0 if both are done. -1 with errno: nothing was sent and nothing is
+ * received, as if SEND had failed; the room may have been refused as by RECV
+ * (EINVAL, EFAULT, EMSGSIZE) before anything was sent. More than 0: the message
+ * is sent, and the value is the error for which none was received: ETIMEDOUT,
+ * EINTR, EMSGSIZE (with what is needed in @received), EFAULT, ENOMEM. Go on with
+ * RECV then. It is never restarted.
+ */
+struct bus1_cmd_call {
+	__aligned_u64 flags;
+	__aligned_u64 deadline;
+	__aligned_u64 destination;
+	struct bus1_message send;
+	struct bus1_received received;
+};
+
+/**
+ * struct bus1_cmd_recv_batch - receive many messages
+ * @flags:       0 or BUS1_RECV_FLAG_WAIT
+ * @deadline:    WAIT: CLOCK_MONOTONIC in ns, or BUS1_INVALID: none. Else 0
+ * @n_received:  entries in @ptr_received; more than BUS1_MAX_BATCH is taken as
+ *               that
+ * @ptr_received: array of struct bus1_received
+ *
+ * Receives what is there, one after the other as RECV would, until there is
+ * nothing more or no more entry; it waits only for the first. Returns how many
+ * were received: 0 only if @n_received is 0. Fails only if the first cannot be
+ * received; where a later one cannot, the call ends before it, and the next call
+ * says why. All entries behind the last one received are as they were, but for
+ * what RECV writes of a message that cannot be received.
+ */
+struct bus1_cmd_recv_batch {
+	__aligned_u64 flags;
+	__aligned_u64 deadline;
+	__aligned_u64 n_received;
+	__aligned_u64 ptr_received;
+};
+
 #define BUS1_IOCTL_MAGIC 0x97
 
 #define BUS1_CMD_TRANSFER _IOWR(BUS1_IOCTL_MAGIC, 0, struct bus1_cmd_transfer)
@@ -309,5 +411,10 @@ struct bus1_cmd_name {
 #define BUS1_CMD_RECV _IOWR(BUS1_IOCTL_MAGIC, 3, struct bus1_cmd_recv)
 /* Extensions, from 0x80 on. */
 #define BUS1_CMD_NAME _IOWR(BUS1_IOCTL_MAGIC, 0x80, struct bus1_cmd_name)
+#define BUS1_CMD_FEATURES \
+	_IOWR(BUS1_IOCTL_MAGIC, 0x81, struct bus1_cmd_features)
+#define BUS1_CMD_CALL _IOWR(BUS1_IOCTL_MAGIC, 0x82, struct bus1_cmd_call)
+#define BUS1_CMD_RECV_BATCH \
+	_IOWR(BUS1_IOCTL_MAGIC, 0x83, struct bus1_cmd_recv_batch)
 
 #endif /* _UAPI_LINUX_BUS1_H */

@@ -14,11 +14,12 @@ local words = {
 	how = { [0] = "created", "transferred", "message" },
 	why = { "released", "closed", "notified", "quota" },
 	kind = { "node_release", "handle_release" },
+	wait = { [0] = "ready", "deadline", "signal" },
 	op = { [0] = "transfer", "release", "send", "recv", [128] = "name",
-	       [256] = "open" },
+	       "features", "call", "recv_batch", [256] = "open" },
 	check = { "flags", "pointer", "limit", "id", "duplicate", "type",
 		  "create", "fd", "data", "iovec", "room", "memory", "signal",
-		  "quota", "name" },
+		  "quota", "name", "deadline" },
 	resource = { [0] = "objects", "bytes" },
 	level = { [0] = "-", "user", "peer" },
 }
@@ -29,6 +30,7 @@ local errnos = {
 	[54] = "EXFULL", [56] = "EBADRQC", [90] = "EMSGSIZE",
 	[95] = "EOPNOTSUPP", [108] = "ESHUTDOWN", [116] = "ESTALE",
 	[122] = "EDQUOT",
+	[110] = "ETIMEDOUT",
 }
 
 -- The arguments of each event, in order; "a:b" is one whose words are those of
@@ -60,6 +62,7 @@ local events = {
 			"queued time seq", "peer", "receiver", 10 },
 	notify_drop = { "receiver peer tx kind:kind id node_peer node " ..
 			"why:why time seq", "peer", "receiver", 9 },
+	recv_wait = { "peer begun why:wait time" },
 	acct_charge = { "owner claimant peer resource:resource amount held " ..
 			"quota_left user_left quota max time" },
 	acct_discharge = { "owner claimant peer resource:resource amount " ..
@@ -189,6 +192,7 @@ local info = {
 	notify_drop = function(v)
 		return "vanish " .. notification(v) .. " " .. v.why
 	end,
+	recv_wait = function(v) return "wait " .. v.why end,
 	acct_reject = function(v)
 		return "reject " .. v.op .. " uid " .. v.claimant .. " at " ..
 		       v.owner .. " " .. v.level .. " " .. v.held .. "+" ..
