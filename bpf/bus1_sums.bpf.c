@@ -63,7 +63,7 @@ static __always_inline bool is_own(__u32 type, const __u64 *arg)
 }
 
 /* Without room it remains without a name. */
-static __always_inline void name(__u32 type, const __u64 *arg)
+static __noinline void name(__u32 type, const __u64 *arg)
 {
 	__u64 peer = arg[0];
 	struct bus1_who *who = turned_entry(&names, &peer, &empty_who);
@@ -84,32 +84,52 @@ static __always_inline void name(__u32 type, const __u64 *arg)
 	}
 }
 
+/* The entry in the map. Not inlined, so that nothing is prepared for it. */
+static __noinline void *entry_behind(__u64 peer, __u64 other, __u64 rest)
+{
+	struct bus1_pair_key pair = { .from = peer, .to = other };
+	struct bus1_slot_key slot = {
+		.peer = peer,
+		.node = other,
+		.time = rest >> 32,
+		.slot = rest,
+	};
+
+	switch (want) {
+	case BUS1_SUM_PEERS:
+		return turned_entry(&peers, &peer, &empty_peer);
+	case BUS1_SUM_PAIRS:
+		return turned_entry(&pairs, &pair, &empty_pair);
+	case BUS1_SUM_TIMES:
+		return turned_entry(&slots, &slot, &empty_slot);
+	}
+	return NULL;
+}
+
 /* The entry in front, unless something else has it */
-static __always_inline struct bus1_front *front_entry(struct bus1_cpu *cpu,
-						      __u64 hash, __u64 peer,
-						      __u64 other, __u64 rest)
+static __always_inline void *sum_entry(struct bus1_cpu *cpu, __u64 hash,
+				       __u64 peer, __u64 other, __u64 rest)
 {
 	struct bus1_front *entry = &cpu->front[turn & 1][hash & front_mask];
 
-	if (entry->peer == peer + 1 && entry->other == other &&
-	    entry->rest == rest)
-		return entry;
-	if (entry->peer)
-		return NULL;
-	entry->peer = peer + 1;
-	entry->other = other;
-	entry->rest = rest;
-	return entry;
+	barrier_var(entry); /* found once */
+	if (entry->peer != peer + 1 || entry->other != other ||
+	    entry->rest != rest) {
+		if (entry->peer)
+			return entry_behind(peer, other, rest);
+		entry->peer = peer + 1;
+		entry->other = other;
+		entry->rest = rest;
+	}
+	return &entry->events;
 }
 
 static __always_inline bool add_peer(struct bus1_cpu *cpu, __u32 type,
 				     const __u64 *arg)
 {
 	__u64 peer = bus1_sum_peer(type, arg);
-	struct bus1_front *f = front_entry(cpu, peer, peer, 0, 0);
-	struct bus1_peer_sum *sum;
+	struct bus1_peer_sum *sum = sum_entry(cpu, peer, peer, 0, 0);
 
-	sum = f ? &f->events : turned_entry(&peers, &peer, &empty_peer);
 	if (!sum)
 		return false;
 	bus1_sum_add(sum, type, arg);
@@ -122,12 +142,9 @@ static __always_inline bool add_peer(struct bus1_cpu *cpu, __u32 type,
 
 static __always_inline bool add_pair(struct bus1_cpu *cpu, const __u64 *arg)
 {
-	struct bus1_pair_key key = { .from = arg[0], .to = arg[3] };
-	struct bus1_front *f = front_entry(cpu, key.from * 31 + key.to,
-					   key.from, key.to, 0);
-	struct bus1_pair_sum *sum;
+	struct bus1_pair_sum *sum = sum_entry(cpu, arg[0] * 31 + arg[3],
+					      arg[0], arg[3], 0);
 
-	sum = f ? &f->pair : turned_entry(&pairs, &key, &empty_pair);
 	if (!sum)
 		return false;
 	sum->messages++;
@@ -138,18 +155,15 @@ static __always_inline bool add_pair(struct bus1_cpu *cpu, const __u64 *arg)
 static __always_inline bool add_time(struct bus1_cpu *cpu, __u32 type,
 				     const __u64 *arg)
 {
-	struct bus1_slot_key key, copy;
 	struct bus1_slot_sum *sum;
-	struct bus1_front *f;
+	struct bus1_slot_key key;
 	__u64 time;
 
 	bus1_time_of(type, arg, want_peer, want_node, &key, &time);
-	f = front_entry(cpu,
+	sum = sum_entry(cpu,
 			key.time * (BUS1_SLOTS + 1) + key.slot + key.peer * 67 +
 				key.node * 31,
 			key.peer, key.node, (__u64)key.time << 32 | key.slot);
-	copy = key; /* on the stack only where it is needed there */
-	sum = f ? &f->slot : turned_entry(&slots, &copy, &empty_slot);
 	if (!sum)
 		return false;
 	if (want_peer && !sum->count && is_own(type, arg))

@@ -135,9 +135,13 @@ static __always_inline __u32 bus1_slot(__u64 time)
 
 	if (time >= bus1_slot_from(BUS1_SLOTS))
 		return BUS1_SLOTS - 1;
-	/* shifted until it is less than 2 * BUS1_SLOT_PARTS */
+	/*
+	 * Shifted until it is less than 2 * BUS1_SLOT_PARTS; by branches, since
+	 * BPF has no conditional moves, and clang would imitate them.
+	 */
 #define SHIFT(n)                                       \
 	if (v >= (__u64)BUS1_SLOT_PARTS << (n)) {      \
+		__asm__ volatile("" : "+r"(v));        \
 		v >>= (n);                             \
 		slot += (n) * BUS1_SLOT_PARTS;         \
 	}

@@ -15,8 +15,13 @@
  * handles that are paid for. What leads a transaction is kept by heads that are
  * (item->leads).
  *
- * One lock for each user who pays. So senders meet here only if they send to
- * peers of one user, whose lock is then held for some dozen instructions.
+ * One lock for each user who pays. But what a message returns is not given back at
+ * once: it becomes the *stock* of its trace, out of which the next message of the
+ * same peer is paid without the lock, so that those who send to peers of one user
+ * write nothing in common. A stock is claimed all the while, as if the messages
+ * had not been received yet; it is given back before anybody is refused, before
+ * anybody looks, while the events of accounting are enabled, and when the last peer
+ * of the user is closed. So nobody is refused, and no figure is wrong, for a stock.
  *
  * Lifetimes. A user is in the table while anything is claimed from it, which an
  * open peer does itself; the last charge that is returned retires it, under its
@@ -30,6 +35,7 @@
  */
 #include <linux/printk.h>
 #include <linux/rbtree.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "internal.h"
@@ -52,6 +58,7 @@ static struct bus1_user *bus1_user_new(kuid_t uid)
 	user->uid = uid;
 	spin_lock_init(&user->lock);
 	user->quotas = RB_ROOT;
+	INIT_LIST_HEAD(&user->stocks);
 	user->level[BUS1_RESOURCE_OBJECTS].held = READ_ONCE(bus1_max_objects);
 	user->level[BUS1_RESOURCE_BYTES].held = READ_ONCE(bus1_max_bytes);
 	user->level[BUS1_RESOURCE_OBJECTS].left =
@@ -214,6 +221,134 @@ struct bus1_trace *bus1_trace_get(struct bus1_user *user,
 	return trace;
 }
 
+static struct bus1_claim bus1_trace_claim(struct bus1_trace *trace, u32 r)
+{
+	struct bus1_quota *quota = trace->quota;
+
+	lockdep_assert_held(&quota->user->lock);
+	return (struct bus1_claim){
+		.user = &quota->user->level[r],
+		.quota = &quota->level[r],
+		.trace = &trace->held[r],
+		.foreign = !uid_eq(quota->uid, quota->user->uid),
+	};
+}
+
+/*
+ * The stock of a trace: objects and bytes in one word, so that both are taken at
+ * once. Only while it is open can something be put in. It is opened, closed and
+ * listed at the user under the user's lock.
+ */
+#define BUS1_STOCK_OPEN BIT_ULL(63)
+#define BUS1_STOCK_OBJECTS 1024
+#define BUS1_STOCK_BYTES SZ_1M
+#define BUS1_STOCKS 256 /* open at a time, for each user */
+
+static u32 bus1_stock_objects(u64 stock)
+{
+	return (stock & ~BUS1_STOCK_OPEN) >> 32;
+}
+
+static u64 bus1_stock(u32 objects, u32 bytes)
+{
+	return (u64)objects << 32 | bytes;
+}
+
+static bool bus1_stock_fits(u64 stock)
+{
+	return bus1_stock_objects(stock) <= BUS1_STOCK_OBJECTS &&
+	       (u32)stock <= BUS1_STOCK_BYTES;
+}
+
+/*
+ * Without a lock: whoever takes has a reference to the trace, whoever puts has a
+ * charge there, until the exchange. What is in the stock is claimed all the
+ * time, so nothing but the word itself changes hands.
+ */
+static bool bus1_stock_take(struct bus1_trace *trace, u32 objects, u32 bytes)
+{
+	u64 old = atomic64_read(&trace->stock);
+
+	if (trace_acct_charge_enabled())
+		return false;
+	do {
+		if (bus1_stock_objects(old) < objects || (u32)old < bytes)
+			return false;
+	} while (!atomic64_try_cmpxchg(&trace->stock, &old,
+				       old - bus1_stock(objects, bytes)));
+	return true;
+}
+
+static bool bus1_stock_put(struct bus1_trace *trace, u32 objects, u32 bytes)
+{
+	const u64 amount = bus1_stock(objects, bytes);
+	u64 old = atomic64_read(&trace->stock);
+
+	if (trace_acct_discharge_enabled() || !bus1_stock_fits(amount))
+		return false;
+	do {
+		if (!(old & BUS1_STOCK_OPEN) || !bus1_stock_fits(old + amount))
+			return false;
+	} while (!atomic64_try_cmpxchg(&trace->stock, &old, old + amount));
+	return true;
+}
+
+/* Give back what is in a stock; from here on nothing is put in. */
+static void bus1_stock_close(struct bus1_trace *trace)
+{
+	struct bus1_user *user = trace->quota->user;
+	u64 stock = atomic64_xchg(&trace->stock, 0);
+	struct bus1_claim claim;
+
+	lockdep_assert_held(&user->lock);
+	if (!(stock & BUS1_STOCK_OPEN))
+		return;
+	user->n_stocks--;
+	list_del(&trace->stocked);
+	claim = bus1_trace_claim(trace, BUS1_RESOURCE_OBJECTS);
+	bus1_quota_give(&claim, bus1_stock_objects(stock));
+	claim = bus1_trace_claim(trace, BUS1_RESOURCE_BYTES);
+	bus1_quota_give(&claim, (u32)stock);
+}
+
+/* Charged before, and now the start of a stock. False: it is to be given back. */
+static bool bus1_stock_open(struct bus1_trace *trace, u32 objects, u32 bytes)
+{
+	struct bus1_user *user = trace->quota->user;
+	const u64 amount = bus1_stock(objects, bytes);
+
+	lockdep_assert_held(&user->lock);
+	if (!user->n_peers || !trace->n_ref || !bus1_stock_fits(amount) ||
+	    trace_acct_charge_enabled() || trace_acct_discharge_enabled() ||
+	    atomic64_read(&trace->stock))
+		return false;
+	if (user->n_stocks == BUS1_STOCKS)
+		bus1_stock_close(list_first_entry(&user->stocks,
+						  struct bus1_trace, stocked));
+	user->n_stocks++;
+	list_add_tail(&trace->stocked, &user->stocks);
+	atomic64_set(&trace->stock, BUS1_STOCK_OPEN | amount);
+	return true;
+}
+
+/* Returns whether there was any. At most BUS1_STOCKS. */
+static bool bus1_stocks_close(struct bus1_user *user)
+{
+	const bool any = user->n_stocks;
+	struct bus1_trace *trace, *tmp;
+
+	list_for_each_entry_safe(trace, tmp, &user->stocks, stocked)
+		bus1_stock_close(trace);
+	return any;
+}
+
+/* Lock it, and let its figures be what is pinned. */
+void bus1_user_lock(struct bus1_user *user)
+{
+	spin_lock(&user->lock);
+	bus1_stocks_close(user);
+}
+
 /* Free what nobody needs any more. */
 static void bus1_trace_settle(struct bus1_trace *trace)
 {
@@ -239,7 +374,8 @@ void bus1_trace_put(struct bus1_trace *trace)
 	struct bus1_user *user = trace->quota->user;
 
 	spin_lock(&user->lock);
-	trace->n_ref--;
+	if (!--trace->n_ref)
+		bus1_stock_close(trace);
 	bus1_trace_settle(trace);
 	spin_unlock(&user->lock);
 }
@@ -252,7 +388,7 @@ bool bus1_trace_held(struct bus1_user *user, const struct bus1_peer *claimant,
 	struct bus1_quota *quota;
 	bool any;
 
-	spin_lock(&user->lock);
+	bus1_user_lock(user);
 	quota = bus1_quota_find(user, claimant->uid, NULL);
 	if (quota)
 		trace = bus1_trace_find(quota, claimant->id, NULL);
@@ -261,19 +397,6 @@ bool bus1_trace_held(struct bus1_user *user, const struct bus1_peer *claimant,
 		memcpy(held, trace->held, sizeof(trace->held));
 	spin_unlock(&user->lock);
 	return any;
-}
-
-static struct bus1_claim bus1_trace_claim(struct bus1_trace *trace, u32 r)
-{
-	struct bus1_quota *quota = trace->quota;
-
-	lockdep_assert_held(&quota->user->lock);
-	return (struct bus1_claim){
-		.user = &quota->user->level[r],
-		.quota = &quota->level[r],
-		.trace = &trace->held[r],
-		.foreign = !uid_eq(quota->uid, quota->user->uid),
-	};
 }
 
 static u32 bus1_acct_uid(kuid_t uid)
@@ -345,6 +468,22 @@ static noinline void bus1_trace_reject(struct bus1_trace *trace, u32 r,
 				  ktime_get_ns());
 }
 
+/* May all of it be claimed? If not, @r says what may not. */
+static int bus1_charge_check(struct bus1_trace *trace, const u32 *amount,
+			     u64 *missing, u32 *r)
+{
+	struct bus1_claim claim;
+	int error = 0;
+
+	for (*r = 0; *r < BUS1_N_RESOURCES; ++*r) {
+		claim = bus1_trace_claim(trace, *r);
+		error = bus1_quota_check(&claim, amount[*r], &missing[*r]);
+		if (error)
+			break;
+	}
+	return error;
+}
+
 /**
  * bus1_charge_take() - charge a user
  * @charge:  where to note it, empty; lives in what is paid for
@@ -372,15 +511,19 @@ int bus1_charge_take(struct bus1_charge *charge, struct bus1_trace *trace,
 	if (!objects)
 		return 0;
 
+	if (bus1_stock_take(trace, objects, bytes))
+		goto out;
 	spin_lock(&user->lock);
-	error = user->retired ? -ESHUTDOWN : 0;
-	for (r = 0; !error && r < BUS1_N_RESOURCES; r++) {
-		claim = bus1_trace_claim(trace, r);
-		error = bus1_quota_check(&claim, amount[r], &missing[r]);
-		if (error)
-			bus1_trace_reject(trace, r, amount[r], error, op,
-					  fault);
-	}
+	/* It was too little, or events are to tell what is pinned. */
+	bus1_stock_close(trace);
+	if (trace_acct_charge_enabled())
+		bus1_stocks_close(user);
+	error = user->retired ? -ESHUTDOWN :
+		bus1_charge_check(trace, amount, missing, &r);
+	if (error && !user->retired && bus1_stocks_close(user))
+		error = bus1_charge_check(trace, amount, missing, &r);
+	if (error && !user->retired)
+		bus1_trace_reject(trace, r, amount[r], error, op, fault);
 	for (r = 0; !error && r < BUS1_N_RESOURCES; r++) {
 		claim = bus1_trace_claim(trace, r);
 		bus1_quota_take(&claim, amount[r], missing[r]);
@@ -388,13 +531,13 @@ int bus1_charge_take(struct bus1_charge *charge, struct bus1_trace *trace,
 	if (trace_acct_charge_enabled() && !error)
 		bus1_trace_charged(trace, amount);
 	spin_unlock(&user->lock);
-	if (!error)
-		*charge = (struct bus1_charge){
-			.trace = trace,
-			.objects = objects,
-			.bytes = bytes,
-		};
-	return error;
+	if (error)
+		return error;
+out:
+	charge->trace = trace;
+	charge->objects = objects;
+	charge->bytes = bytes;
+	return 0;
 }
 
 /* Give back what was charged; the charge is empty then. */
@@ -409,9 +552,17 @@ void bus1_charge_return(struct bus1_charge *charge)
 	if (!trace)
 		return;
 	charge->trace = NULL;
+	if (bus1_stock_put(trace, charge->objects, charge->bytes))
+		return;
 
 	user = trace->quota->user;
 	spin_lock(&user->lock);
+	if (bus1_stock_open(trace, charge->objects, charge->bytes)) {
+		spin_unlock(&user->lock);
+		return;
+	}
+	if (trace_acct_discharge_enabled())
+		bus1_stocks_close(user);
 	for (r = 0; r < BUS1_N_RESOURCES; r++) {
 		claim = bus1_trace_claim(trace, r);
 		bus1_quota_give(&claim, amount[r]);
@@ -505,17 +656,26 @@ int bus1_acct_join(struct bus1_peer *peer)
 		}
 		/* Its last peer was closed meanwhile: there will be another. */
 	} while (r == -ESHUTDOWN);
-	if (!r)
-		peer->user = user;
-	return r;
+	if (r)
+		return r;
+	peer->user = user;
+	spin_lock(&user->lock);
+	user->n_peers++;
+	spin_unlock(&user->lock);
+	return 0;
 }
 
 /* A peer is closed; its user's memory stays as long as its own. */
 void bus1_acct_leave(struct bus1_peer *peer)
 {
 	struct bus1_trace *trace = peer->trace;
+	struct bus1_user *user = peer->user;
 
 	peer->trace = NULL;
+	spin_lock(&user->lock);
+	if (!--user->n_peers)
+		bus1_stocks_close(user);
+	spin_unlock(&user->lock);
 	bus1_charge_return(&peer->charge);
 	bus1_trace_put(trace);
 }

@@ -23,7 +23,7 @@
  *   xa_lock of peer->ids    changes of the table, and look-ups by those who have
  *                 not peer->lock: a handle found there is alive and may be held.
  *   node->lock    the list of the node's handles, and node->dead. A leaf.
- *   user->lock    what is claimed from a user, by whomever.
+ *   user->lock    what is claimed from a user, by whomever; but not the stocks.
  *   xa_lock of the open peers, and of the users    their registries. Leaves; a
  *                 user leaves the latter under user->lock.
  *
@@ -80,12 +80,18 @@ struct seq_file;
  * @level:   by resource
  * @quotas:  of those who claim from it, by UID
  * @retired: nothing is claimed, nor will be; it is not in the table any more
+ * @n_peers: open peers
+ * @n_stocks: entries in @stocks
+ * @stocks:  traces with an open stock, the oldest first
  */
 struct bus1_user {
 	refcount_t ref;
 	kuid_t uid;
-	spinlock_t lock; /* level, quotas, retired; quotas, traces */
+	spinlock_t lock; /* all below; quotas; traces, but for their stock */
 	bool retired;
+	u32 n_stocks;
+	u64 n_peers;
+	struct list_head stocks;
 	struct rb_root quotas;
 	struct bus1_level level[BUS1_N_RESOURCES];
 };
@@ -98,7 +104,7 @@ struct bus1_user {
  * @level:  by resource
  * @traces: its peers that claim, by ID
  *
- * All under user->lock, as is all of a trace.
+ * All under user->lock, as is all of a trace but its stock.
  */
 struct bus1_quota {
 	struct rb_node node;
@@ -114,7 +120,10 @@ struct bus1_quota {
  * @quota: constant
  * @peer:  ID of the peer. Constant
  * @n_ref: handles that remember it; and one for a peer's own, while it is open
- * @held:  by resource. Each charge includes objects
+ * @held:  by resource, the stock included. Each charge includes objects
+ * @stocked: in user->stocks while the stock is open
+ * @stock: claimed, and not used now (acct.c). In a line of memory of its own, as
+ *         is the whole, away from those of other peers
  */
 struct bus1_trace {
 	struct rb_node node;
@@ -122,7 +131,9 @@ struct bus1_trace {
 	u64 peer;
 	u64 n_ref;
 	u64 held[BUS1_N_RESOURCES];
-};
+	struct list_head stocked;
+	atomic64_t stock ____cacheline_aligned_in_smp;
+} ____cacheline_aligned_in_smp;
 
 /*
  * A multicast is a transaction with two or more receivers. Instead of its
@@ -260,8 +271,8 @@ struct bus1_node {
  * @ref:        its liveness (@holds), the queued @item, a running RECV
  * @holds:      see above
  * @id:         0 while in flight; then constant
- * @used:       coarse CLOCK_MONOTONIC ns of the last SEND through it, or 0.
- *              Written without a lock, where @holds has the cache line anyway
+ * @used:       jiffies at the last SEND through it, or 0. Written without a lock,
+ *              where @holds has the cache line anyway
  * @node:       referenced. Constant
  * @node_entry: in node->handles, or empty. Under node->lock
  * @released:   its ID is gone. Written under peer->lock; a hint elsewhere
@@ -283,7 +294,7 @@ struct bus1_handle {
 	refcount_t ref;
 	refcount_t holds;
 	u64 id;
-	u64 used;
+	unsigned long used;
 	struct bus1_node *node;
 	struct list_head node_entry;
 	bool released;
@@ -419,6 +430,18 @@ static inline u64 bus1_item_seq(const struct bus1_item *item)
 	return seq > BUS1_SEQ_DRAWING ? seq : 0;
 }
 
+/*
+ * refcount_dec_and_test(), but the last one, whose caller is alone, writes nothing.
+ * Not for counts that rise again from 1. Litmus: last-ref.
+ */
+static inline bool bus1_ref_put(refcount_t *ref)
+{
+	if (refcount_read(ref) != 1)
+		return refcount_dec_and_test(ref);
+	smp_acquire__after_ctrl_dep();
+	return true;
+}
+
 /* main.c */
 extern unsigned long long bus1_max_objects;
 extern unsigned long long bus1_max_bytes;
@@ -428,6 +451,7 @@ int bus1_acct_join(struct bus1_peer *peer);
 void bus1_acct_leave(struct bus1_peer *peer);
 void bus1_acct_exit(void);
 void bus1_user_put(struct bus1_user *user);
+void bus1_user_lock(struct bus1_user *user);
 struct bus1_user *bus1_user_next(unsigned long uid);
 struct bus1_trace *bus1_trace_get(struct bus1_user *user,
 				  const struct bus1_peer *claimant);
@@ -509,6 +533,10 @@ void bus1_queue_ready(struct bus1_item *item, struct list_head *behind);
 void bus1_queue_unready(struct bus1_item *item);
 void bus1_queue_seal(struct bus1_peer *peer, struct bus1_tx *tx);
 
+/* send.c */
+int bus1_send_one(struct bus1_peer *peer, u64 dest, struct iov_iter *data,
+		  size_t n_data, struct bus1_fault *fault);
+
 /* recv.c, wait.c */
 #define BUS1_WAIT_TURN 1
 #define BUS1_WAIT_ITEM 2
@@ -528,6 +556,7 @@ void bus1_tx_init(struct bus1_tx *tx, struct bus1_peer *peer, u32 kind);
 u64 bus1_tx_draw(struct bus1_tx *tx);
 void bus1_tx_add(struct bus1_tx *tx, struct bus1_item *item);
 void bus1_tx_commit(struct bus1_tx *tx);
+void bus1_tx_commit_one(struct bus1_tx *tx, struct bus1_msg *message);
 struct bus1_item *bus1_item_get(struct bus1_item *item);
 void bus1_item_put(struct bus1_item *item);
 void bus1_item_free(struct bus1_item *item);

@@ -112,12 +112,18 @@ static int bus1_send_message(struct bus1_peer *peer,
 			     struct iov_iter *data, struct bus1_fault *fault)
 {
 	struct bus1_transfer *transfers;
-	struct bus1_send_op op;
+	struct bus1_send_op op __uninitialized;
 	int r;
 
 	if (message->n_data > iov_iter_count(data))
 		return bus1_refuse(fault, -EMSGSIZE, BUS1_CHECK_DATA,
 				   message->n_data);
+	if (cmd->n_destinations == 1 && !message->n_transfers && !cmd->flags &&
+	    !cmd->ptr_errors && bus1_msg_fits(0, message->n_data)) {
+		r = bus1_send_one(peer, *dests, data, message->n_data, fault);
+		if (r <= 0)
+			return r;
+	}
 	transfers = bus1_array_in(message->ptr_transfers, message->n_transfers,
 				  sizeof(*transfers), fault);
 	if (IS_ERR(transfers))
@@ -149,9 +155,9 @@ out_transfers:
 
 int bus1_ioctl_send(struct bus1_peer *peer, u64 arg, struct bus1_fault *fault)
 {
-	struct bus1_message message;
-	struct bus1_cmd_send cmd;
-	struct bus1_data data;
+	struct bus1_message message __uninitialized;
+	struct bus1_cmd_send cmd __uninitialized;
+	struct bus1_data data __uninitialized;
 	u64 single, *dests = &single;
 	int r;
 
@@ -284,7 +290,7 @@ static int bus1_recv_message(struct bus1_peer *peer, u64 flags, u64 deadline,
 	const u64 n_transfers = min_t(u64, message->n_transfers,
 				      BUS1_MAX_TRANSFERS);
 	const u64 n_data = min_t(u64, message->n_data, iov_iter_count(data));
-	struct bus1_recv_op op;
+	struct bus1_recv_op op __uninitialized;
 	int r;
 
 	for (;;) {
@@ -315,9 +321,9 @@ static int bus1_recv_message(struct bus1_peer *peer, u64 flags, u64 deadline,
 
 int bus1_ioctl_recv(struct bus1_peer *peer, u64 arg, struct bus1_fault *fault)
 {
-	struct bus1_message message;
-	struct bus1_cmd_recv cmd;
-	struct bus1_data data;
+	struct bus1_message message __uninitialized;
+	struct bus1_cmd_recv cmd __uninitialized;
+	struct bus1_data data __uninitialized;
 	int r;
 
 	r = bus1_copy_in(&cmd, arg, sizeof(cmd), fault);
@@ -345,8 +351,8 @@ static int bus1_recv_one(struct bus1_peer *peer, u64 flags, u64 deadline,
 			 u64 ptr, struct bus1_fault *fault)
 {
 	const u64 ptr_message = ptr + offsetof(struct bus1_received, message);
-	struct bus1_message message;
-	struct bus1_data data;
+	struct bus1_message message __uninitialized;
+	struct bus1_data data __uninitialized;
 	int r;
 
 	r = bus1_copy_in(&message, ptr_message, sizeof(message), fault);
@@ -399,8 +405,8 @@ int bus1_ioctl_call(struct bus1_peer *peer, u64 arg, struct bus1_fault *fault)
 {
 	const u64 ptr = arg + offsetof(struct bus1_cmd_call, received);
 	struct bus1_cmd_send send = { .n_destinations = 1 };
-	struct bus1_data request, room;
-	struct bus1_cmd_call cmd;
+	struct bus1_data request __uninitialized, room __uninitialized;
+	struct bus1_cmd_call cmd __uninitialized;
 	int r;
 
 	r = bus1_copy_in(&cmd, arg, sizeof(cmd), fault);

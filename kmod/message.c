@@ -74,14 +74,19 @@ bool bus1_msg_fits(size_t n_handles, size_t n_data)
 	       bus1_msg_sizes[BUS1_MSG_LARGE - 1];
 }
 
-/* Return: 0, EFAULT or EINTR (killed). */
+/*
+ * Of a payload the size is known, so nothing needs to be asked of the allocator, as
+ * copy_from_iter() and copy_to_iter() do for a hardened kernel.
+ *
+ * Return: 0, EFAULT or EINTR (killed).
+ */
 static int bus1_copy_from(void *to, size_t n, struct iov_iter *from)
 {
 	size_t at, chunk;
 
 	for (at = 0; at < n; at += chunk) {
 		chunk = min_t(size_t, n - at, BUS1_COPY_CHUNK);
-		if (copy_from_iter(to + at, chunk, from) != chunk)
+		if (_copy_from_iter(to + at, chunk, from) != chunk)
 			return -EFAULT;
 		if (n <= BUS1_COPY_CHUNK)
 			break;
@@ -164,20 +169,26 @@ struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
 	if (!message)
 		return NULL;
 
-	*message = (struct bus1_msg){
-		.item.type = BUS1_MESSAGE_TYPE_USER,
-		.item.class = class,
-		.item.peer = node->item.peer,
-		.item.leads = REFCOUNT_INIT(1),
-		.ref = REFCOUNT_INIT(1),
-		.n_handles = n_handles,
-		.node_id = node->id,
-		.dest = dest,
-		.n_data = n_data,
-		.payload = bus1_payload_get(payload),
-		.uid = sender->uid,
-		.charge = *charge,
-	};
+	/* What is missing is set when it is added to a transaction. */
+	message->item.type = BUS1_MESSAGE_TYPE_USER;
+	message->item.class = class;
+	message->item.refused = false;
+	message->item.ready = false;
+	message->item.marked = false;
+	message->item.lead = NULL;
+	message->item.peer = node->item.peer;
+	atomic64_set(&message->item.seq, 0);
+	refcount_set(&message->item.leads, 1);
+	refcount_set(&message->ref, 1);
+	message->claimed = 0;
+	message->index = 0;
+	message->n_handles = n_handles;
+	message->node_id = node->id;
+	message->dest = dest;
+	message->n_data = n_data;
+	message->payload = bus1_payload_get(payload);
+	message->uid = sender->uid;
+	message->charge = *charge;
 	if (n_handles)
 		memset(message->handles, 0,
 		       n_handles * sizeof(*message->handles));
@@ -228,7 +239,7 @@ int bus1_msg_copy(struct bus1_msg *message, struct iov_iter *to)
 
 	for (at = 0; at < n; at += chunk) {
 		chunk = min_t(size_t, n - at, BUS1_COPY_CHUNK);
-		if (copy_to_iter(data + at, chunk, to) != chunk)
+		if (_copy_to_iter(data + at, chunk, to) != chunk)
 			return -EFAULT;
 		if (n <= BUS1_COPY_CHUNK)
 			break;
@@ -252,7 +263,7 @@ struct bus1_msg *bus1_msg_get(struct bus1_msg *message)
  */
 void bus1_msg_put(struct bus1_msg *message)
 {
-	if (!refcount_dec_and_test(&message->ref))
+	if (!bus1_ref_put(&message->ref))
 		return;
 
 	WARN_ON_ONCE(message->item.ready);

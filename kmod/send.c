@@ -217,16 +217,16 @@ err_abort:
 EXPORT_SYMBOL_GPL(bus1_send_prepare);
 
 /*
- * @used: the time, or 0 if nothing was sent. Threads may send through a handle at
- * once: whoever is last wins, a tick more or less.
+ * @sent: or else it failed. Threads may send through a handle at once: whoever is
+ * last wins, a tick more or less.
  */
-static void bus1_send_unhold(struct bus1_send_op *op, u64 used)
+static void bus1_send_unhold(struct bus1_send_op *op, bool sent)
 {
 	size_t i;
 
 	for (i = 0; i < op->n_dests; i++) {
-		if (used && !op->dests[i].error)
-			WRITE_ONCE(op->dests[i].handle->used, used);
+		if (sent && !op->dests[i].error)
+			WRITE_ONCE(op->dests[i].handle->used, jiffies);
 		/* Left from an abort; the handle keeps the user. */
 		bus1_charge_return(&op->dests[i].charge);
 		bus1_handle_unhold(op->dests[i].handle, &op->tx);
@@ -303,11 +303,75 @@ void bus1_send_commit(struct bus1_send_op *op)
 		bus1_send_commit_loose(op);
 	else
 		bus1_tx_commit(&op->tx);
-	bus1_send_unhold(op, ktime_get_coarse_ns());
+	bus1_send_unhold(op, true);
 	bus1_sources_finish(&op->sources, &op->tx);
 	bus1_tx_commit(&op->tx);
 }
 EXPORT_SYMBOL_GPL(bus1_send_commit);
+
+/**
+ * bus1_send_one() - SEND of data to one destination
+ * @peer:   the sender
+ * @dest:   a handle
+ * @data:   where the payload is
+ * @n_data: its size; bus1_msg_fits()
+ * @fault:  gets the check that failed
+ *
+ * What most messages are, in one step and without anything that only others need.
+ * Return: 0; as bus1_send_prepare(); or 1: nothing is done, it is for that one.
+ */
+int bus1_send_one(struct bus1_peer *peer, u64 dest, struct iov_iter *data,
+		  size_t n_data, struct bus1_fault *fault)
+{
+	struct bus1_charge charge;
+	struct bus1_handle *handle;
+	struct bus1_trace *trace;
+	struct bus1_msg *message;
+	struct bus1_tx tx;
+	int r = 1;
+
+	charge.trace = NULL;
+	handle = bus1_peer_hold(peer, dest);
+	if (!handle)
+		return bus1_refuse(fault, -EBADRQC, BUS1_CHECK_ID, dest);
+	if (READ_ONCE(handle->node->dead) || bus1_defect(BUS1_DEFECT_HOLD))
+		goto err_unhold;
+
+	trace = bus1_handle_trace(handle);
+	if (!trace)
+		goto err_memory;
+	r = bus1_charge_take(&charge, trace, 1, n_data, BUS1_OP_SEND, fault);
+	if (r) {
+		r = r == -ESHUTDOWN ? 1 : r;
+		goto err_unhold;
+	}
+	message = bus1_msg_new(peer, handle, 0, n_data, NULL, &charge);
+	if (!message)
+		goto err_memory;
+	r = n_data ? bus1_msg_fill(message, data) : 0;
+	if (r) {
+		r = bus1_refuse(fault, r, r == -EFAULT ? BUS1_CHECK_IOVEC :
+				BUS1_CHECK_SIGNAL, data->nr_segs);
+		bus1_msg_put(message);
+		goto err_unhold;
+	}
+
+	bus1_tx_init(&tx, peer, BUS1_TX_SEND);
+	bus1_tx_commit_one(&tx, message);
+	WRITE_ONCE(handle->used, jiffies);
+	bus1_handle_unhold(handle, &tx);
+	bus1_tx_commit(&tx);
+	return 0;
+
+err_memory:
+	r = bus1_refuse(fault, -ENOMEM, BUS1_CHECK_MEMORY, 0);
+err_unhold:
+	bus1_charge_return(&charge);
+	bus1_tx_init(&tx, peer, BUS1_TX_DROP);
+	bus1_handle_unhold(handle, &tx);
+	bus1_tx_commit(&tx);
+	return r;
+}
 
 /**
  * bus1_send_abort() - SEND, give it up
@@ -328,7 +392,7 @@ void bus1_send_abort(struct bus1_send_op *op)
 		cond_resched();
 	}
 	if (op->dests)
-		bus1_send_unhold(op, 0);
+		bus1_send_unhold(op, false);
 	bus1_tx_commit(&op->tx);
 }
 EXPORT_SYMBOL_GPL(bus1_send_abort);

@@ -39,7 +39,7 @@ void bus1_item_put(struct bus1_item *item)
  */
 void bus1_item_free(struct bus1_item *item)
 {
-	if (!refcount_dec_and_test(&item->leads))
+	if (!bus1_ref_put(&item->leads))
 		return;
 	if (bus1_item_is_msg(item))
 		bus1_msg_free(bus1_item_msg(item));
@@ -188,7 +188,8 @@ static void bus1_tx_link(struct bus1_item *head, struct bus1_item *lead)
 			last = item->last;
 			if (!linked)
 				item->refused = true;
-			cond_resched();
+			if (!last)
+				cond_resched();
 		}
 		if (lead && bus1_defect(BUS1_DEFECT_PUBLISH))
 			bus1_tx_publish(lead);
@@ -227,7 +228,8 @@ static void bus1_tx_settle(struct bus1_item *head, struct bus1_tx *tx,
 		if (item->refused)
 			bus1_queue_drop(item, BUS1_WHY_CLOSED);
 		bus1_item_put(item);
-		cond_resched();
+		if (next)
+			cond_resched();
 	}
 }
 
@@ -247,30 +249,13 @@ static noinline void bus1_trace_commit(const struct bus1_tx *tx,
 			ktime_get_ns(), seq);
 }
 
-/**
- * bus1_tx_commit() - let a transaction take effect
- * @tx: the transaction; for each destination of a message the caller holds a
- *	handle until this returns
- *
- * Never fails, allocates nothing, takes no mutex of a receiver. What the
- * transaction itself drops (handles in messages to nodes that died meanwhile)
- * is left in @tx, as the start of a follow-up: the caller adds the handles he
- * held, and commits once more. That one is a transaction of its own, because a
- * handle must not be gone before all messages sent through it are published.
- */
-void bus1_tx_commit(struct bus1_tx *tx)
+/* Link and publish what is chained, and see to it afterwards. */
+static __always_inline void bus1_tx_run(struct bus1_tx *tx,
+					struct bus1_item *head,
+					u32 n_receivers, u64 begun)
 {
-	struct bus1_item *head, *lead, *item;
-	u64 begun, seq = 0;
-	u32 n_receivers;
-
-	if (list_empty(&tx->items) && tx->kind == BUS1_TX_DROP)
-		return;
-
-	bus1_tx_draw(tx);
-	begun = bus1_tx_time();
-	head = bus1_tx_chain(tx, begun, &n_receivers);
-	lead = n_receivers > 1 ? head : NULL;
+	struct bus1_item *lead = n_receivers > 1 ? head : NULL, *item;
+	u64 seq = 0;
 
 	if (trace_tx_begin_enabled())
 		bus1_trace_begin(tx, n_receivers, begun);
@@ -290,4 +275,50 @@ void bus1_tx_commit(struct bus1_tx *tx)
 
 	bus1_tx_init(tx, tx->peer, BUS1_TX_DROP);
 	bus1_tx_settle(head, tx, !lead);
+}
+
+/**
+ * bus1_tx_commit() - let a transaction take effect
+ * @tx: the transaction; for each destination of a message the caller holds a
+ *	handle until this returns
+ *
+ * Never fails, allocates nothing, takes no mutex of a receiver. What the
+ * transaction itself drops (handles in messages to nodes that died meanwhile)
+ * is left in @tx, as the start of a follow-up: the caller adds the handles he
+ * held, and commits once more. That one is a transaction of its own, because a
+ * handle must not be gone before all messages sent through it are published.
+ */
+void bus1_tx_commit(struct bus1_tx *tx)
+{
+	struct bus1_item *head;
+	u32 n_receivers;
+	u64 begun;
+
+	if (list_empty(&tx->items) && tx->kind == BUS1_TX_DROP)
+		return;
+
+	bus1_tx_draw(tx);
+	begun = bus1_tx_time();
+	head = bus1_tx_chain(tx, begun, &n_receivers);
+	bus1_tx_run(tx, head, n_receivers, begun);
+}
+
+/**
+ * bus1_tx_commit_one() - bus1_tx_commit() of a single message
+ * @tx:      a transaction without any item
+ * @message: the message, with its first reference; nobody else knows it
+ */
+void bus1_tx_commit_one(struct bus1_tx *tx, struct bus1_msg *message)
+{
+	struct bus1_item *item = &message->item;
+
+	tx->n_messages = 1;
+	item->tx_peer = tx->peer->id;
+	item->tx = bus1_tx_draw(tx);
+	item->stamp = bus1_tx_time();
+	item->next = NULL;
+	item->last = true;
+	/* One for the queue. */
+	refcount_set(&message->ref, 2);
+	bus1_tx_run(tx, item, 1, item->stamp);
 }

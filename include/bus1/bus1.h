@@ -199,6 +199,8 @@ int libbus1_recv_batch(int peer, uint64_t deadline,
  *
  * A request, and the wait for the reply to it; or a reply, and the wait for the
  * next request. What comes is whatever is next in the queue: look at the node.
+ * Threads that call at the same time need a peer each, or they get each other's
+ * replies.
  *
  * Return: 0: sent, and received.
  * Negative: nothing was sent and nothing received, as for libbus1_send(); also

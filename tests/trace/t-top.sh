@@ -221,7 +221,7 @@ is "a screen: what is left out is counted" \
 is "-n 0: every peer" "$(grep -c '^load-many#' "$dir/all")" 97
 ok "a screen: the sum is printed" grep -q \
 	'seen = shown + filtered + ring full + map full\.$' "$dir/text"
-bus1-trace top 1000 --entries 4 >"$dir/text" &
+bus1-trace top 1000 --entries 2 >"$dir/text" &
 screen=$!
 attached $screen 7
 trace-load >/dev/null

@@ -263,8 +263,7 @@ static void test_pointers(void)
 static void test_limit(void)
 {
 	const uint64_t n = BUS1_MAX_BATCH + 76;
-	static const uint64_t counts[] = { BUS1_MAX_BATCH + 1, 1ull << 32,
-					   1ull << 63, ~0ull };
+	static const uint64_t counts[] = { BUS1_MAX_BATCH + 1, ~0ull };
 	struct bus1_received *v = calloc(n, sizeof(*v));
 	struct bus1_cmd_recv_batch cmd = {
 		.ptr_received = BUS1_FROM_PTR(v),
@@ -338,7 +337,7 @@ static void test_wait(void)
 }
 
 /* Senders and several who take batches: each message once, in order. */
-#define COUNT 20000
+#define COUNT 5000
 
 static atomic_uchar seen[COUNT];
 static atomic_uint total, wrong;

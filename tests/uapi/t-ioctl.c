@@ -94,8 +94,8 @@ static void test_schema(void)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	ok(fd >= 0 && read(fd, text, sizeof(text) - 1) == 4 &&
-		   !strcmp(text, "1.3\n"),
-	   "trace_schema is 1.3");
+		   !strcmp(text, "1.4\n"),
+	   "trace_schema is 1.4");
 	ok(fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 0777) == 0444,
 	   "and for all to read");
 	close(fd);

@@ -192,6 +192,9 @@ static int connect_limited(unsigned long max)
 			return 1;
 		b1_msleep(1);
 	}
+	/* It may have hung up since the last look. */
+	if (dispatch() < 0)
+		return 1;
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : 1;
 }
 
