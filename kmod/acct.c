@@ -484,6 +484,45 @@ static int bus1_charge_check(struct bus1_trace *trace, const u32 *amount,
 	return error;
 }
 
+/* bus1_charge_take(), where the stock is too small. */
+static noinline int bus1_charge_claim(struct bus1_trace *trace, u32 objects,
+				      u32 bytes, u32 op,
+				      struct bus1_fault *fault)
+{
+	const u32 amount[BUS1_N_RESOURCES] = { objects, bytes };
+	struct bus1_user *user = trace->quota->user;
+	u64 missing[BUS1_N_RESOURCES];
+	struct bus1_claim claim;
+	int error;
+	u32 r;
+
+	spin_lock(&user->lock);
+	bus1_stock_close(trace);
+	/* Events tell what is pinned. */
+	if (trace_acct_charge_enabled())
+		bus1_stocks_close(user);
+	if (user->retired) {
+		spin_unlock(&user->lock);
+		return -ESHUTDOWN;
+	}
+	error = bus1_charge_check(trace, amount, missing, &r);
+	if (error && bus1_stocks_close(user))
+		error = bus1_charge_check(trace, amount, missing, &r);
+	if (error) {
+		bus1_trace_reject(trace, r, amount[r], error, op, fault);
+		spin_unlock(&user->lock);
+		return error;
+	}
+	for (r = 0; r < BUS1_N_RESOURCES; r++) {
+		claim = bus1_trace_claim(trace, r);
+		bus1_quota_take(&claim, amount[r], missing[r]);
+	}
+	if (trace_acct_charge_enabled())
+		bus1_trace_charged(trace, amount);
+	spin_unlock(&user->lock);
+	return 0;
+}
+
 /**
  * bus1_charge_take() - charge a user
  * @charge:  where to note it, empty; lives in what is paid for
@@ -500,64 +539,33 @@ static int bus1_charge_check(struct bus1_trace *trace, const u32 *amount,
 int bus1_charge_take(struct bus1_charge *charge, struct bus1_trace *trace,
 		     u32 objects, u32 bytes, u32 op, struct bus1_fault *fault)
 {
-	const u32 amount[BUS1_N_RESOURCES] = { objects, bytes };
-	struct bus1_user *user = trace->quota->user;
-	u64 missing[BUS1_N_RESOURCES];
-	struct bus1_claim claim;
-	int error;
-	u32 r;
+	int r;
 
 	WARN_ON_ONCE(charge->trace);
 	if (!objects)
 		return 0;
-
-	if (bus1_stock_take(trace, objects, bytes))
-		goto out;
-	spin_lock(&user->lock);
-	/* It was too little, or events are to tell what is pinned. */
-	bus1_stock_close(trace);
-	if (trace_acct_charge_enabled())
-		bus1_stocks_close(user);
-	error = user->retired ? -ESHUTDOWN :
-		bus1_charge_check(trace, amount, missing, &r);
-	if (error && !user->retired && bus1_stocks_close(user))
-		error = bus1_charge_check(trace, amount, missing, &r);
-	if (error && !user->retired)
-		bus1_trace_reject(trace, r, amount[r], error, op, fault);
-	for (r = 0; !error && r < BUS1_N_RESOURCES; r++) {
-		claim = bus1_trace_claim(trace, r);
-		bus1_quota_take(&claim, amount[r], missing[r]);
+	if (!bus1_stock_take(trace, objects, bytes)) {
+		r = bus1_charge_claim(trace, objects, bytes, op, fault);
+		if (r)
+			return r;
 	}
-	if (trace_acct_charge_enabled() && !error)
-		bus1_trace_charged(trace, amount);
-	spin_unlock(&user->lock);
-	if (error)
-		return error;
-out:
 	charge->trace = trace;
 	charge->objects = objects;
 	charge->bytes = bytes;
 	return 0;
 }
 
-/* Give back what was charged; the charge is empty then. */
-void bus1_charge_return(struct bus1_charge *charge)
+/* bus1_charge_return(), where it does not go into an open stock. */
+static noinline void bus1_charge_give(struct bus1_trace *trace, u32 objects,
+				      u32 bytes)
 {
-	const u32 amount[BUS1_N_RESOURCES] = { charge->objects, charge->bytes };
-	struct bus1_trace *trace = charge->trace;
+	const u32 amount[BUS1_N_RESOURCES] = { objects, bytes };
+	struct bus1_user *user = trace->quota->user;
 	struct bus1_claim claim;
-	struct bus1_user *user;
 	u32 r;
 
-	if (!trace)
-		return;
-	charge->trace = NULL;
-	if (bus1_stock_put(trace, charge->objects, charge->bytes))
-		return;
-
-	user = trace->quota->user;
 	spin_lock(&user->lock);
-	if (bus1_stock_open(trace, charge->objects, charge->bytes)) {
+	if (bus1_stock_open(trace, objects, bytes)) {
 		spin_unlock(&user->lock);
 		return;
 	}
@@ -572,6 +580,18 @@ void bus1_charge_return(struct bus1_charge *charge)
 	bus1_trace_settle(trace);
 	bus1_user_settle(user);
 	spin_unlock(&user->lock);
+}
+
+/* Give back what was charged; the charge is empty then. */
+void bus1_charge_return(struct bus1_charge *charge)
+{
+	struct bus1_trace *trace = charge->trace;
+
+	if (!trace)
+		return;
+	charge->trace = NULL;
+	if (!bus1_stock_put(trace, charge->objects, charge->bytes))
+		bus1_charge_give(trace, charge->objects, charge->bytes);
 }
 
 /**

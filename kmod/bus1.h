@@ -215,7 +215,7 @@ void bus1_send_abort(struct bus1_send_op *op);
 int bus1_recv_begin(struct bus1_recv_op *op, struct bus1_peer *peer, u64 flags,
 		    u64 deadline, struct bus1_fault *fault);
 int bus1_recv_reserve(struct bus1_recv_op *op);
-int bus1_recv_copy(struct bus1_recv_op *op, struct iov_iter *to);
+int bus1_recv_copy(struct bus1_recv_op *op, const struct iov_iter *to);
 int bus1_recv_commit(struct bus1_recv_op *op);
 void bus1_recv_abort(struct bus1_recv_op *op);
 

@@ -515,7 +515,7 @@ struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
 			      struct bus1_charge *charge);
 void bus1_msg_free(struct bus1_msg *message);
 int bus1_msg_fill(struct bus1_msg *message, struct iov_iter *from);
-int bus1_msg_copy(struct bus1_msg *message, struct iov_iter *to);
+int bus1_msg_copy(struct bus1_msg *message, const struct iov_iter *to);
 struct bus1_msg *bus1_msg_get(struct bus1_msg *message);
 void bus1_msg_put(struct bus1_msg *message);
 void bus1_msg_discard(struct bus1_msg *message, u32 why,

@@ -15,31 +15,12 @@ struct bus1_data {
 	struct iovec stack[UIO_FASTIOV];
 };
 
-static int bus1_data_flat(int direction, struct bus1_data *data, u64 ptr,
-			  u64 size, struct bus1_fault *fault)
+static noinline int bus1_data_vecs(int direction, struct bus1_data *data,
+				   u64 n, u64 ptr, struct bus1_fault *fault)
 {
-	/* What one iovec of the caller could say, and as import_iovec() does. */
-	if (size > (in_compat_syscall() ? S32_MAX : SSIZE_MAX))
-		return bus1_refuse(fault, -EINVAL, BUS1_CHECK_IOVEC, size);
-	size = min_t(u64, size, MAX_RW_COUNT);
-	if (!bus1_ptr_fits(ptr, size) ||
-	    !access_ok(u64_to_user_ptr(ptr), size))
-		return bus1_refuse(fault, -EFAULT, BUS1_CHECK_IOVEC, size);
-	iov_iter_ubuf(&data->iter, direction, u64_to_user_ptr(ptr), size);
-	return 0;
-}
-
-static int bus1_data_import(int direction, struct bus1_data *data,
-			    const struct bus1_message *message,
-			    struct bus1_fault *fault)
-{
-	u64 n = message->n_data_vecs, ptr = message->ptr_data_vecs;
 	size_t size = in_compat_syscall() ? 8 : sizeof(struct iovec);
 	ssize_t r;
 
-	data->vecs = NULL;
-	if (message->flags & BUS1_MESSAGE_FLAG_FLAT)
-		return bus1_data_flat(direction, data, ptr, n, fault);
 	if (n > UIO_MAXIOV)
 		return bus1_refuse(fault, -EMSGSIZE, BUS1_CHECK_LIMIT, n);
 	if (!bus1_ptr_fits(ptr, n * size))
@@ -52,9 +33,31 @@ static int bus1_data_import(int direction, struct bus1_data *data,
 	return 0;
 }
 
+static __always_inline int bus1_data_import(int direction,
+					    struct bus1_data *data,
+					    const struct bus1_message *message,
+					    struct bus1_fault *fault)
+{
+	u64 size = message->n_data_vecs, ptr = message->ptr_data_vecs;
+
+	data->vecs = NULL;
+	if (!(message->flags & BUS1_MESSAGE_FLAG_FLAT))
+		return bus1_data_vecs(direction, data, size, ptr, fault);
+	/* What one iovec of the caller could say, and as import_iovec() does. */
+	if (size > (in_compat_syscall() ? S32_MAX : SSIZE_MAX))
+		return bus1_refuse(fault, -EINVAL, BUS1_CHECK_IOVEC, size);
+	size = min_t(u64, size, MAX_RW_COUNT);
+	if (!bus1_ptr_fits(ptr, size) ||
+	    !access_ok(u64_to_user_ptr(ptr), size))
+		return bus1_refuse(fault, -EFAULT, BUS1_CHECK_IOVEC, size);
+	iov_iter_ubuf(&data->iter, direction, u64_to_user_ptr(ptr), size);
+	return 0;
+}
+
 static void bus1_data_free(struct bus1_data *data)
 {
-	kfree(data->vecs);
+	if (data->vecs)
+		kfree(data->vecs);
 }
 
 /* Is this a message that can be sent to @n_dests? */
@@ -106,24 +109,17 @@ err_fault:
 }
 
 /* @dests are @cmd->n_destinations handles. */
-static int bus1_send_message(struct bus1_peer *peer,
-			     const struct bus1_cmd_send *cmd, const u64 *dests,
-			     const struct bus1_message *message,
-			     struct iov_iter *data, struct bus1_fault *fault)
+static noinline int bus1_send_any(struct bus1_peer *peer,
+				  const struct bus1_cmd_send *cmd,
+				  const u64 *dests,
+				  const struct bus1_message *message,
+				  struct iov_iter *data,
+				  struct bus1_fault *fault)
 {
 	struct bus1_transfer *transfers;
 	struct bus1_send_op op __uninitialized;
 	int r;
 
-	if (message->n_data > iov_iter_count(data))
-		return bus1_refuse(fault, -EMSGSIZE, BUS1_CHECK_DATA,
-				   message->n_data);
-	if (cmd->n_destinations == 1 && !message->n_transfers && !cmd->flags &&
-	    !cmd->ptr_errors && bus1_msg_fits(0, message->n_data)) {
-		r = bus1_send_one(peer, *dests, data, message->n_data, fault);
-		if (r <= 0)
-			return r;
-	}
 	transfers = bus1_array_in(message->ptr_transfers, message->n_transfers,
 				  sizeof(*transfers), fault);
 	if (IS_ERR(transfers))
@@ -151,6 +147,25 @@ static int bus1_send_message(struct bus1_peer *peer,
 out_transfers:
 	kvfree(transfers);
 	return r;
+}
+
+static __always_inline int
+bus1_send_message(struct bus1_peer *peer, const struct bus1_cmd_send *cmd,
+		  const u64 *dests, const struct bus1_message *message,
+		  struct iov_iter *data, struct bus1_fault *fault)
+{
+	int r;
+
+	if (message->n_data > iov_iter_count(data))
+		return bus1_refuse(fault, -EMSGSIZE, BUS1_CHECK_DATA,
+				   message->n_data);
+	if (cmd->n_destinations == 1 && !message->n_transfers && !cmd->flags &&
+	    !cmd->ptr_errors && bus1_msg_fits(0, message->n_data)) {
+		r = bus1_send_one(peer, *dests, data, message->n_data, fault);
+		if (r <= 0)
+			return r;
+	}
+	return bus1_send_any(peer, cmd, dests, message, data, fault);
 }
 
 int bus1_ioctl_send(struct bus1_peer *peer, u64 arg, struct bus1_fault *fault)
@@ -228,9 +243,10 @@ static int bus1_recv_check(const struct bus1_message *message,
 }
 
 /* Everything about the item that @op begins with goes to user memory. */
-static int bus1_recv_out(struct bus1_recv_op *op, u64 ptr_metadata,
-			 u64 ptr_message, const struct bus1_message *message,
-			 struct iov_iter data, struct bus1_fault *fault)
+static __always_inline int
+bus1_recv_out(struct bus1_recv_op *op, u64 ptr_metadata, u64 ptr_message,
+	      const struct bus1_message *message, const struct iov_iter *data,
+	      struct bus1_fault *fault)
 {
 	struct bus1_received out = {
 		.metadata.id = op->id,
@@ -239,7 +255,7 @@ static int bus1_recv_out(struct bus1_recv_op *op, u64 ptr_metadata,
 	};
 	int r;
 
-	r = bus1_recv_copy(op, &data);
+	r = op->n_data ? bus1_recv_copy(op, data) : 0;
 	if (r)
 		return bus1_refuse(fault, r, r == -EINTR ? BUS1_CHECK_SIGNAL :
 				   BUS1_CHECK_IOVEC, message->n_data_vecs);
@@ -299,11 +315,11 @@ static int bus1_recv_message(struct bus1_peer *peer, u64 flags, u64 deadline,
 			return r;
 		if (op.n_transfers > n_transfers || op.n_data > n_data)
 			r = bus1_recv_room(&op, ptr_message, fault);
-		if (!r)
+		else if (op.n_transfers)
 			r = bus1_recv_reserve(&op);
 		if (!r)
 			r = bus1_recv_out(&op, ptr_metadata, ptr_message,
-					  message, *data, fault);
+					  message, data, fault);
 		if (r) {
 			bus1_recv_abort(&op);
 			return r;

@@ -76,7 +76,8 @@ bool bus1_msg_fits(size_t n_handles, size_t n_data)
 
 /*
  * Of a payload the size is known, so nothing needs to be asked of the allocator, as
- * copy_from_iter() and copy_to_iter() do for a hardened kernel.
+ * copy_from_iter() and copy_to_iter() do for a hardened kernel. What is short and
+ * in one piece, as most is, needs no iterator.
  *
  * Return: 0, EFAULT or EINTR (killed).
  */
@@ -84,12 +85,33 @@ static int bus1_copy_from(void *to, size_t n, struct iov_iter *from)
 {
 	size_t at, chunk;
 
+	if (iter_is_ubuf(from) && n <= BUS1_COPY_CHUNK)
+		return _copy_from_user(to, from->ubuf + from->iov_offset, n) ?
+		       -EFAULT : 0;
 	for (at = 0; at < n; at += chunk) {
 		chunk = min_t(size_t, n - at, BUS1_COPY_CHUNK);
 		if (_copy_from_iter(to + at, chunk, from) != chunk)
 			return -EFAULT;
-		if (n <= BUS1_COPY_CHUNK)
-			break;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int bus1_copy_to(const void *from, size_t n, const struct iov_iter *to)
+{
+	struct iov_iter iter __uninitialized;
+	size_t at, chunk;
+
+	if (iter_is_ubuf(to) && n <= BUS1_COPY_CHUNK)
+		return _copy_to_user(to->ubuf + to->iov_offset, from, n) ?
+		       -EFAULT : 0;
+	iter = *to;
+	for (at = 0; at < n; at += chunk) {
+		chunk = min_t(size_t, n - at, BUS1_COPY_CHUNK);
+		if (_copy_to_iter(from + at, chunk, &iter) != chunk)
+			return -EFAULT;
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
@@ -228,26 +250,13 @@ int bus1_msg_fill(struct bus1_msg *message, struct iov_iter *from)
 /**
  * bus1_msg_copy() - copy the payload out of a message
  * @message: the message; the caller has a reference
- * @to:      room for all of it
+ * @to:      room for all of it; stays as it is
  *
  * Return: 0, EFAULT or EINTR (killed).
  */
-int bus1_msg_copy(struct bus1_msg *message, struct iov_iter *to)
+int bus1_msg_copy(struct bus1_msg *message, const struct iov_iter *to)
 {
-	void *data = bus1_msg_data(message);
-	size_t n = message->n_data, at, chunk;
-
-	for (at = 0; at < n; at += chunk) {
-		chunk = min_t(size_t, n - at, BUS1_COPY_CHUNK);
-		if (_copy_to_iter(data + at, chunk, to) != chunk)
-			return -EFAULT;
-		if (n <= BUS1_COPY_CHUNK)
-			break;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		cond_resched();
-	}
-	return 0;
+	return bus1_copy_to(bus1_msg_data(message), message->n_data, to);
 }
 
 struct bus1_msg *bus1_msg_get(struct bus1_msg *message)
@@ -267,7 +276,8 @@ void bus1_msg_put(struct bus1_msg *message)
 		return;
 
 	WARN_ON_ONCE(message->item.ready);
-	bus1_payload_put(message->payload);
+	if (message->payload)
+		bus1_payload_put(message->payload);
 	bus1_charge_return(&message->charge);
 	bus1_item_free(&message->item);
 }

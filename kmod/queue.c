@@ -463,20 +463,17 @@ struct bus1_item *bus1_queue_first(struct bus1_peer *peer)
 }
 
 /*
- * What was linked is a single unicast, and nothing is before it: it need not be
- * listed anywhere. Frozen and judged like all others.
+ * Nothing is frozen, and what is linked is a single unicast: it need not be listed
+ * anywhere. It is frozen and judged like all others.
  */
-static struct bus1_item *bus1_queue_direct(struct bus1_peer *peer)
+static struct bus1_item *bus1_queue_direct(struct bus1_peer *peer,
+					   struct llist_node *link)
 {
-	struct llist_node *link = READ_ONCE(peer->incoming.first);
-	struct bus1_item *item;
+	struct bus1_item *item = llist_entry(link, struct bus1_item, link);
 
-	if (!link || link->next || !list_empty(&peer->data.leftovers))
+	if (link->next || item->lead || !item->last)
 		return NULL;
-	item = llist_entry(link, struct bus1_item, link);
-	if (item->lead || !item->last)
-		return NULL;
-	/* Litmus: as bus1_queue_freeze(). */
+	/* As bus1_queue_freeze(). */
 	link = xchg(&peer->incoming.first, NULL);
 	if (link != &item->link) {
 		bus1_queue_append(peer, link);
@@ -490,7 +487,7 @@ static struct bus1_item *bus1_queue_direct(struct bus1_peer *peer)
 
 /**
  * bus1_queue_take() - take what RECV returns next
- * @peer: the receiver; its lock is held, and it has no @data.taken
+ * @peer: the receiver, which is open; its lock is held, and it has no @data.taken
  *
  * Return: the item, which is @data.taken now and not listed, with the queue's
  * reference; or NULL.
@@ -498,9 +495,17 @@ static struct bus1_item *bus1_queue_direct(struct bus1_peer *peer)
 struct bus1_item *bus1_queue_take(struct bus1_peer *peer)
 {
 	struct bus1_item *item = NULL;
+	struct llist_node *link;
 
-	if (list_empty(&peer->data.ready))
-		item = bus1_queue_direct(peer);
+	if (list_empty(&peer->data.ready) &&
+	    list_empty(&peer->data.leftovers)) {
+		/* As in bus1_queue_refresh(). */
+		smp_mb();
+		link = READ_ONCE(peer->incoming.first);
+		if (!link)
+			return NULL;
+		item = bus1_queue_direct(peer, link);
+	}
 	if (!item) {
 		item = bus1_queue_first(peer);
 		if (item)

@@ -27,7 +27,11 @@ int bus1_recv_look(struct bus1_recv_op *op, unsigned int wait)
 		mutex_unlock(&peer->lock);
 		return -EBUSY;
 	}
-	item = bus1_queue_take(peer);
+	item = NULL;
+	/* Who would find nothing and then wait looks once, after that. */
+	if (!(wait & BUS1_WAIT_ITEM) || !llist_empty(&peer->incoming) ||
+	    !list_empty(&peer->data.ready))
+		item = bus1_queue_take(peer);
 	if (!item && wait & BUS1_WAIT_ITEM) {
 		bus1_wait_enter(&peer->sleepers, &op->wait);
 		item = bus1_queue_take(peer);
@@ -123,11 +127,11 @@ EXPORT_SYMBOL_GPL(bus1_recv_reserve);
 /**
  * bus1_recv_copy() - RECV, copy the payload out
  * @op: the operation, begun
- * @to: room for @op->n_data bytes
+ * @to: room for @op->n_data bytes; stays as it is
  *
  * Return: 0, EFAULT or EINTR (killed).
  */
-int bus1_recv_copy(struct bus1_recv_op *op, struct iov_iter *to)
+int bus1_recv_copy(struct bus1_recv_op *op, const struct iov_iter *to)
 {
 	return op->n_data ? bus1_msg_copy(bus1_item_msg(op->item), to) : 0;
 }
@@ -249,10 +253,13 @@ int bus1_recv_commit(struct bus1_recv_op *op)
 	bus1_wake(&peer->turns);
 	while (n_more--)
 		bus1_wake(&peer->sleepers);
-	if (bus1_item_is_msg(item))
+	/* With the queue's reference. */
+	if (bus1_item_is_msg(item)) {
 		bus1_charge_return(&bus1_item_msg(item)->charge);
-	/* The queue's reference. */
-	bus1_item_put(item);
+		bus1_msg_put(bus1_item_msg(item));
+	} else {
+		bus1_item_put(item);
+	}
 	return 0;
 }
 EXPORT_SYMBOL_GPL(bus1_recv_commit);

@@ -360,7 +360,8 @@ int bus1_send_one(struct bus1_peer *peer, u64 dest, struct iov_iter *data,
 	bus1_tx_commit_one(&tx, message);
 	WRITE_ONCE(handle->used, jiffies);
 	bus1_handle_unhold(handle, &tx);
-	bus1_tx_commit(&tx);
+	if (unlikely(!list_empty(&tx.items)))
+		bus1_tx_commit(&tx);
 	return 0;
 
 err_memory:

@@ -6,8 +6,8 @@
  *
  * pairs    two processes of one user that share nothing but the kernel, each
  *          sends to itself and receives, on a processor of its own: how much two
- *          get done at once, where one alone gets 1 done. getppid shares nothing
- *          at all: what it says is what the machine has to give
+ *          get done at once, where one alone gets 1 done; users: of two users.
+ *          getppid shares nothing at all: it says what the machine has to give
  * stream   from one processor to the other, at most 64 messages ahead: ns for each
  * turns    a request to the other processor and its reply: ns for both
  *
@@ -42,6 +42,8 @@ static char data[8] = "payload";
 static struct {
 	int peer[1 + FAN];
 	uint64_t handle[FAN];
+	int user_peer[2];
+	uint64_t user_handle;
 	int socket[2];
 	int pipe[2];
 } own[2];
@@ -66,6 +68,10 @@ static void make(void)
 		for (k = 0; k < FAN; k++)
 			own[i].handle[k] = scale_node(own[i].peer[1 + k],
 						      own[i].peer[0], NULL);
+		for (k = 0; k < 2; k++)
+			own[i].user_peer[k] = scale_open_as(1000 + i);
+		own[i].user_handle = scale_node(own[i].user_peer[1],
+						own[i].user_peer[0], NULL);
 		shared.peer[i] = scale_open();
 		if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, own[i].socket) ||
 		    pipe(own[i].pipe) || pipe(shared.pipe[i]))
@@ -87,6 +93,13 @@ static void bus1_own(int me)
 {
 	scale_send(own[me].peer[0], 1, own[me].handle, data, 8, NULL, 0);
 	scale_recv(own[me].peer[1], data, 8, NULL, 0);
+}
+
+static void bus1_users_own(int me)
+{
+	scale_send(own[me].user_peer[0], 1, &own[me].user_handle, data, 8, NULL,
+		   0);
+	scale_recv(own[me].user_peer[1], data, 8, NULL, 0);
 }
 
 static void bus1_fan_own(int me)
@@ -175,6 +188,7 @@ static const struct way {
 } ways[] = {
 	{ "pairs", "getppid", .own = getppid_own },
 	{ "pairs", "bus1", .own = bus1_own },
+	{ "pairs", "bus1 users", .own = bus1_users_own },
 	{ "pairs", "bus1 multicast", .own = bus1_fan_own },
 	{ "pairs", "seqpacket", .own = unix_own },
 	{ "pairs", "pipe", .own = pipe_own },

@@ -75,8 +75,19 @@ struct raw_msg {
 	uint64_t n_t;
 };
 
-static inline int raw_recv(int fd, struct raw_msg *m, void *data, size_t len,
-			   struct bus1_transfer *t, uint64_t n_t)
+static inline void raw_got(struct raw_msg *m, const struct bus1_metadata *meta,
+			   const struct bus1_message *msg)
+{
+	m->type = msg->type;
+	m->id = meta->id;
+	m->n_data = msg->n_data;
+	m->n_t = msg->n_transfers;
+}
+
+/* @flags: 0 or BUS1_RECV_FLAG_WAIT */
+static inline int raw_recv_flags(int fd, uint64_t flags, struct raw_msg *m,
+				 void *data, size_t len,
+				 struct bus1_transfer *t, uint64_t n_t)
 {
 	struct bus1_metadata meta = { 0 };
 	struct iovec vec = { data, len };
@@ -89,17 +100,86 @@ static inline int raw_recv(int fd, struct raw_msg *m, void *data, size_t len,
 		.ptr_data_vecs = BUS1_FROM_PTR(&vec),
 	};
 	struct bus1_cmd_recv cmd = {
+		.flags = flags,
 		.ptr_metadata = BUS1_FROM_PTR(&meta),
 		.ptr_message = BUS1_FROM_PTR(&msg),
 	};
 
 	if (ioctl(fd, BUS1_CMD_RECV, &cmd) < 0)
 		return errno;
-	m->type = msg.type;
-	m->id = meta.id;
-	m->n_data = msg.n_data;
-	m->n_t = msg.n_transfers;
+	raw_got(m, &meta, &msg);
 	return 0;
+}
+
+static inline int raw_recv(int fd, struct raw_msg *m, void *data, size_t len,
+			   struct bus1_transfer *t, uint64_t n_t)
+{
+	return raw_recv_flags(fd, 0, m, data, len, t, n_t);
+}
+
+/* Room for one message of a batch, or the reply to a call. */
+static inline struct bus1_received raw_room(void *data, size_t len,
+					    struct bus1_transfer *t,
+					    uint64_t n_t)
+{
+	return (struct bus1_received){
+		.message = {
+			.flags = BUS1_MESSAGE_FLAG_FLAT,
+			.type = BUS1_INVALID,
+			.n_transfers = n_t,
+			.ptr_transfers = BUS1_FROM_PTR(t),
+			.n_data = len,
+			.n_data_vecs = len,
+			.ptr_data_vecs = BUS1_FROM_PTR(data),
+		},
+	};
+}
+
+/* Receive up to @n into @room; @got: how many. 0 or errno. */
+static inline int raw_batch(int fd, uint64_t flags, uint64_t deadline,
+			    struct bus1_received *room, uint64_t n,
+			    uint64_t *got)
+{
+	struct bus1_cmd_recv_batch cmd = {
+		.flags = flags,
+		.deadline = deadline,
+		.n_received = n,
+		.ptr_received = BUS1_FROM_PTR(room),
+	};
+	int r = ioctl(fd, BUS1_CMD_RECV_BATCH, &cmd);
+
+	*got = r < 0 ? 0 : r;
+	return r < 0 ? errno : 0;
+}
+
+/*
+ * Send to one handle, then receive. Returns 0 if it was sent, else errno; @why is
+ * 0 if something was received, else errno.
+ */
+static inline int raw_call(int fd, uint64_t to, uint64_t deadline,
+			   const void *data, size_t len,
+			   struct bus1_transfer *t, uint64_t n_t,
+			   struct bus1_received *room, int *why)
+{
+	struct bus1_cmd_call cmd = {
+		.deadline = deadline,
+		.destination = to,
+		.send = {
+			.flags = BUS1_MESSAGE_FLAG_FLAT,
+			.type = BUS1_MESSAGE_TYPE_USER,
+			.n_transfers = n_t,
+			.ptr_transfers = BUS1_FROM_PTR(t),
+			.n_data = len,
+			.n_data_vecs = len,
+			.ptr_data_vecs = BUS1_FROM_PTR(data),
+		},
+		.received = *room,
+	};
+	int r = ioctl(fd, BUS1_CMD_CALL, &cmd);
+
+	*why = r < 0 ? errno : r;
+	*room = cmd.received;
+	return r < 0 ? errno : 0;
 }
 
 /* A node in @fd and its handle in @to; 0 or errno. */

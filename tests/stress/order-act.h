@@ -3,242 +3,9 @@
 #define _TESTS_ORDER_ACT_H
 
 /*
- * DOC: what the threads and processes of the order stress do, and note down
+ * DOC: what the threads and processes of the order stress do
  */
-#include <poll.h>
-#include <pthread.h>
-#include <sched.h>
-#include <sys/epoll.h>
-#include <time.h>
-#include <unistd.h>
-
-#include "../uapi/tap.h"
-#include "b1-raw.h"
-#include "oracle.h"
-
-#define SHARED 64 /* shared peers at most */
-#define POOL 8
-#define ACTORS 192
-#define ROOM 4096
-#define WAKE_MS 8000
-#define HANG_MS 60000
-#define SPARE 512
-
-/*
- * One thread or process. Its handles are its own, so that two actors never
- * need a lock to agree on who releases what. Slot s of a pool is shared peer
- * s, the last slot the peer that only this actor has.
- */
-struct actor {
-	uint64_t rand;
-	uint32_t cur; /* its latest call */
-	uint64_t bait; /* what it took last */
-	bool child, ready; /* a process; it let go of others' peers */
-	pid_t pid;
-	int fd;
-	uint32_t peer; /* index of its own peer, or O_NONE */
-	uint64_t root[SHARED];
-	uint64_t pool[SHARED + 1][POOL];
-	uint8_t n_pool[SHARED + 1];
-	struct {
-		uint64_t id;
-		uint32_t slot;
-	} own[POOL]; /* nodes */
-	uint8_t n_own;
-};
-
-struct payload {
-	uint64_t round, tx, check;
-	unsigned char pad[ROOM - 24];
-};
-
-static struct shared {
-	struct actor actor[ACTORS];
-	int fd[SHARED];
-	uint64_t root[SHARED][SHARED]; /* [p][q]: in p, to the node of q */
-	int vol[ACTORS]; /* short-lived peers of this process */
-	pthread_mutex_t turn[SHARED]; /* RECV, where several threads receive */
-	uint64_t last; /* the call that returned last */
-	uint64_t flock; /* the multicast that began last */
-	uint64_t bait; /* a handle that is being released, and its slot */
-	uint64_t bitten; /* the one that was used last */
-	uint32_t quiet; /* receivers that will not react any more */
-	uint64_t missed, odd, readable;
-	bool stop, drain;
-} *sh;
-
-static struct o_world *w;
-static uint64_t round_no;
-/* shared peers, threads that receive from each, threads that send */
-static unsigned int n_shared = 4, n_each = 1, n_senders = 3;
-static bool opt_kill, opt_reopen;
-static int wake_fd, side[2];
-/* Held to open or close a short-lived peer, and to fork. */
-static pthread_mutex_t fork_lock = PTHREAD_MUTEX_INITIALIZER;
-
-static bool flag(const bool *f)
-{
-	return __atomic_load_n(f, __ATOMIC_ACQUIRE);
-}
-
-static void raise_flag(bool *f)
-{
-	__atomic_store_n(f, true, __ATOMIC_SEQ_CST);
-}
-
-static uint32_t rnd(struct actor *a, uint32_t n)
-{
-	return (raw_rand(&a->rand) >> 32) % n;
-}
-
-static bool chance(struct actor *a, uint32_t percent)
-{
-	return rnd(a, 100) < percent;
-}
-
-static int slot_fd(const struct actor *a, uint32_t s)
-{
-	return s < n_shared ? sh->fd[s] : a->fd;
-}
-
-static uint32_t slot_peer(const struct actor *a, uint32_t s)
-{
-	return s < n_shared ? s : a->peer;
-}
-
-/* Threads that receive from shared peers: the first actors. */
-static uint32_t n_receivers(void)
-{
-	return n_shared * n_each;
-}
-
-/* A random slot. */
-static uint32_t any_slot(struct actor *a)
-{
-	return rnd(a, n_shared + (a->peer != O_NONE));
-}
-
-static struct o_tx *begin(struct actor *a, uint8_t kind, uint32_t s)
-{
-	struct o_tx *x;
-	uint32_t i;
-
-	/* a close happens in any case: the last records are for closes */
-	if (kind != O_CLOSE && __atomic_load_n(&w->n_tx, __ATOMIC_RELAXED) >=
-	    w->max_tx - SPARE) {
-		raise_flag(&sh->stop);
-		return NULL;
-	}
-	i = __atomic_fetch_add(&w->n_tx, 1, __ATOMIC_SEQ_CST);
-	if (i >= w->max_tx)
-		bail_out("the log of calls is full");
-	x = &w->tx[i];
-	x->end = O_NEVER;
-	/* a record that its killed writer left has not returned */
-	__atomic_store_n(&x->e, O_NEVER, __ATOMIC_SEQ_CST);
-	x->kind = kind;
-	x->peer = slot_peer(a, s);
-	a->cur = i;
-	return x;
-}
-
-static int end(struct actor *a, struct o_tx *x, int r)
-{
-	uint32_t i = x - w->tx;
-	uint64_t e;
-
-	__atomic_store_n(&x->err, r, __ATOMIC_SEQ_CST);
-	e = o_g(w);
-	x->end = e;
-	__atomic_store_n(&x->e, e, __ATOMIC_SEQ_CST);
-	/* the side channels */
-	__atomic_store_n(&sh->last, i, __ATOMIC_SEQ_CST);
-	if (chance(a, 12) && write(side[1], &i, sizeof(i)) < 0 &&
-	    errno != EAGAIN)
-		sh->odd++;
-	if (r && r != EBADRQC && r != EDQUOT && r != ENOMEM) {
-		printf("# T%u failed: %s\n", i, strerror(r));
-		__atomic_fetch_add(&sh->odd, 1, __ATOMIC_SEQ_CST);
-	}
-	return r;
-}
-
-static int do_release(struct actor *a, uint32_t s, const uint64_t *ids,
-		      uint32_t n)
-{
-	struct o_tx *x = begin(a, O_RELEASE, s);
-
-	if (!x)
-		return ECANCELED;
-	memcpy(x->dst, ids, n * sizeof(*ids));
-	x->n_dst = n;
-	x->b = o_g(w);
-	return end(a, x, raw_release(slot_fd(a, s), n, x->dst));
-}
-
-/* Copy handle @id, or with BUS1_INVALID create a node, into slot @to. */
-static int do_transfer(struct actor *a, uint32_t s, uint32_t to, uint64_t id,
-		       uint64_t *node, uint64_t *handle)
-{
-	struct o_tx *x = begin(a, O_TRANSFER, s);
-	int r;
-
-	if (!x)
-		return ECANCELED;
-	x->to = slot_peer(a, to);
-	x->out[0].id = BUS1_INVALID;
-	x->xfer[0].id = id;
-	x->xfer[0].flags = id == BUS1_INVALID ? BUS1_TRANSFER_FLAG_CREATE : 0;
-	x->create = id == BUS1_INVALID;
-	x->n_xfer = 1;
-	x->b = o_g(w);
-	r = raw_transfer(slot_fd(a, s),
-			 s == to ? BUS1_INVALID : (uint64_t)slot_fd(a, to), 1,
-			 x->xfer, x->out);
-	*node = x->xfer[0].id;
-	*handle = x->out[0].id;
-	return end(a, x, r);
-}
-
-/* Take handle @i out of the pool. */
-static uint64_t take(struct actor *a, uint32_t s, uint32_t i)
-{
-	uint64_t id = a->pool[s][i];
-
-	a->pool[s][i] = a->pool[s][--a->n_pool[s]];
-	return id;
-}
-
-static void forget(struct actor *a, uint32_t s, uint64_t id)
-{
-	uint32_t i;
-
-	for (i = 0; i < a->n_pool[s]; i++)
-		if (a->pool[s][i] == id) {
-			take(a, s, i);
-			return;
-		}
-}
-
-static void keep(struct actor *a, uint32_t s, uint64_t id)
-{
-	uint64_t old;
-
-	if (a->n_pool[s] == POOL && !flag(&sh->stop)) {
-		old = take(a, s, rnd(a, POOL));
-		do_release(a, s, &old, 1);
-	}
-	if (a->n_pool[s] < POOL)
-		a->pool[s][a->n_pool[s]++] = id;
-}
-
-static void keep_node(struct actor *a, uint32_t s, uint64_t id)
-{
-	uint32_t i = a->n_own < POOL ? a->n_own++ : rnd(a, POOL);
-
-	a->own[i].id = id;
-	a->own[i].slot = s;
-}
+#include "order-calls.h"
 
 /*
  * A handle in slot @s, if possible to one of the peers in @mask. Rarely it is
@@ -271,7 +38,8 @@ static void do_send(struct actor *a, uint32_t s, uint32_t n_dst,
 	struct payload *pay;
 	unsigned char room[ROOM];
 	uint64_t old[O_DST + O_XFER], hit = 0;
-	uint32_t i, n_old = 0;
+	uint32_t i, n_old = 0, size;
+	int r;
 
 	if (!x)
 		return;
@@ -303,9 +71,15 @@ static void do_send(struct actor *a, uint32_t s, uint32_t n_dst,
 		__atomic_store_n(&sh->flock, x - w->tx, __ATOMIC_SEQ_CST);
 	if (bait)
 		__atomic_store_n(&sh->bitten, bait, __ATOMIC_SEQ_CST);
-	x->b = o_g(w);
-	if (!end(a, x, raw_send(slot_fd(a, s), n_dst, x->dst, pay,
-				sizes[rnd(a, 8)], x->xfer, n_xfer))) {
+	size = sizes[rnd(a, 8)];
+	if (opt_wait && n_dst == 1 && receives(a, s) && chance(a, 50)) {
+		r = do_call(a, x, s, pay, size);
+	} else {
+		x->b = o_g(w);
+		r = end(a, x, raw_send(slot_fd(a, s), n_dst, x->dst, pay, size,
+				       x->xfer, n_xfer));
+	}
+	if (!r) {
 		for (i = 0; i < n_xfer; i++)
 			if (x->create & (1u << i))
 				keep_node(a, s, x->xfer[i].id);
@@ -490,92 +264,64 @@ static void *sender(void *arg)
 	return NULL;
 }
 
-static void saw_nothing(struct o_peer *p, uint64_t s, uint64_t t)
+/* Up to @n things, and perhaps sleep until there is one. 0 or errno. */
+static int get(struct actor *a, uint32_t s, struct receipt *got, uint64_t *n)
 {
-	uint32_t n = p->n_rx;
+	struct bus1_received room[BATCH];
+	uint64_t i, deadline;
+	int r;
 
-	/* of attempts in a row the last one says most */
-	if (n && p->rx[n - 1].type == O_EMPTY)
-		n--;
-	else if (n >= p->max_rx)
-		return;
-	p->rx[n].type = O_EMPTY;
-	p->rx[n].tx = O_NONE;
-	p->rx[n].s = s;
-	p->rx[n].t = t;
-	/* last, for its writer may be killed */
-	__atomic_store_n(&p->n_rx, n + 1, __ATOMIC_SEQ_CST);
+	/* For ever only where a signal comes in the end. */
+	if (s < n_shared && n_each == 1 && chance(a, 40)) {
+		*n = 1;
+		return raw_recv_flags(slot_fd(a, s), BUS1_RECV_FLAG_WAIT,
+				      &got->m, got->room, sizeof(got->room),
+				      got->t, O_XFER);
+	}
+	*n = 1 + rnd(a, BATCH);
+	for (i = 0; i < *n; i++)
+		room[i] = receipt_room(&got[i]);
+	if (chance(a, 20)) {
+		r = raw_batch(slot_fd(a, s), 0, 0, room, *n, n);
+	} else {
+		deadline = some_deadline(a, s);
+		r = raw_batch(slot_fd(a, s), BUS1_RECV_FLAG_WAIT, deadline,
+			      room, *n, n);
+	}
+	for (i = 0; i < *n; i++)
+		raw_got(&got[i].m, &room[i].metadata, &room[i].message);
+	return r;
 }
 
-/* Threads receive from a peer in turns: else nobody could say in what order. */
-static void take_turn(uint32_t s, bool take)
-{
-	if (s >= n_shared || n_each == 1)
-		return;
-	if (take)
-		pthread_mutex_lock(&sh->turn[s]);
-	else
-		pthread_mutex_unlock(&sh->turn[s]);
-}
-
-/* One RECV on slot @s; false if there was nothing. */
-static bool receive(struct actor *a, uint32_t s, bool react)
+/* Receive on slot @s; false if there was nothing. @wait: it may sleep. */
+static bool receive(struct actor *a, uint32_t s, bool react, bool wait)
 {
 	struct o_peer *p = &w->peer[slot_peer(a, s)];
-	struct bus1_transfer t[O_XFER];
-	unsigned char room[ROOM];
-	struct payload *pay = (struct payload *)room;
-	struct raw_msg m = { 0 };
-	struct o_rx *r;
-	uint64_t from, to;
-	uint32_t i, by;
+	struct receipt got[BATCH];
+	uint64_t from, to, n = 1, i;
+	uint32_t by = O_NONE;
 	int e;
 
 	take_turn(s, true);
-	r = &p->rx[p->n_rx];
 	from = o_g(w);
-	e = raw_recv(slot_fd(a, s), &m, room, sizeof(room), t, O_XFER);
+	if (wait)
+		e = get(a, s, got, &n);
+	else
+		e = raw_recv(slot_fd(a, s), &got->m, got->room,
+			     sizeof(got->room), got->t, O_XFER);
 	to = o_g(w);
-	if (e) {
-		if (e != EAGAIN) {
-			printf("# RECV failed: %s\n", strerror(e));
-			__atomic_fetch_add(&sh->odd, 1, __ATOMIC_SEQ_CST);
-		}
-		saw_nothing(p, from, to);
-		take_turn(s, false);
-		return false;
-	}
-	if (p->n_rx >= p->max_rx)
-		bail_out("the log of a peer is full");
-	r->s = from;
-	r->t = to;
-	r->type = m.type;
-	r->id = m.id;
-	r->n = 0;
-	r->tx = O_NONE;
-	if (m.type == BUS1_MESSAGE_TYPE_USER && m.n_data >= 24 &&
-	    pay->round == round_no && pay->check == ~(pay->round ^ pay->tx))
-		r->tx = pay->tx;
-	for (i = 0; i < m.n_t && i < O_XFER; i++)
-		r->h[r->n++] = t[i].id;
-	by = r->tx;
-	__atomic_store_n(&p->n_rx, p->n_rx + 1, __ATOMIC_SEQ_CST);
+	for (i = 0; !e && i < n; i++)
+		by = note_receipt(p, &got[i], from, to);
+	if (e)
+		note_nothing(p, e, from, to);
 	take_turn(s, false);
+	if (e)
+		return false;
 	if (react && by < w->max_tx && !flag(&sh->stop) && chance(a, 30))
 		act(a, s, w->tx[by].mask & ~(1ull << s));
-	if (m.type == BUS1_MESSAGE_TYPE_NODE_RELEASE)
-		forget(a, s, m.id);
-	for (i = 0; i < m.n_t && i < O_XFER; i++)
-		keep(a, s, t[i].id);
+	for (i = 0; i < n; i++)
+		after_receipt(a, s, &got[i]);
 	return true;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
 }
 
 /* Slept since @start for as long as it may take, and @p is readable? */
@@ -615,7 +361,9 @@ static void *receiver(void *arg)
 	struct actor *a = arg;
 	uint32_t s = (a - sh->actor) % n_shared;
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	struct pollfd p = { .fd = sh->fd[s], .events = POLLIN };
 	bool quiet = false, drain, stop;
+	uint64_t start;
 	int ep = -1;
 
 	if ((a - sh->actor) & 1) {
@@ -628,8 +376,11 @@ static void *receiver(void *arg)
 	for (;;) {
 		drain = flag(&sh->drain);
 		stop = flag(&sh->stop);
-		if (receive(a, s, true))
+		start = now_ms();
+		if (receive(a, s, true, opt_wait && !stop && chance(a, 60)))
 			continue;
+		if (slept_through(&p, start))
+			__atomic_fetch_add(&sh->missed, 1, __ATOMIC_SEQ_CST);
 		if (drain)
 			break;
 		if (stop && !quiet)
@@ -706,7 +457,7 @@ static void *mayfly(void *arg)
 			break;
 		for (k = rnd(a, 120); k && !flag(&sh->stop); k--) {
 			if (chance(a, 40))
-				receive(a, n_shared, true);
+				receive(a, n_shared, true, opt_wait);
 			else
 				act(a, chance(a, 80) ? n_shared : any_slot(a),
 				    0);

@@ -13,7 +13,8 @@
  *
  * --reopen adds peers that live for a moment only; --kill adds processes that
  * send through the shared peers, and processes with a peer of their own, which
- * are killed at any point of what they do.
+ * are killed at any point of what they do. -w lets those who receive sleep in the
+ * kernel, take several messages in one call, and receive where they send.
  */
 #define _GNU_SOURCE
 #include <getopt.h>
@@ -226,6 +227,8 @@ static void one_round(uint64_t seed, uint64_t until)
 		bail_out("cannot wake the receivers");
 	start = now_ms();
 	while (__atomic_load_n(&sh->quiet, __ATOMIC_SEQ_CST) < n_recv) {
+		for (i = 0; opt_wait && i < n_recv; i++)
+			pthread_kill(t[i], SIGUSR1);
 		usleep(500);
 		if (now_ms() - start > HANG_MS)
 			bail_out("a receiver does not come to an end");
@@ -266,6 +269,12 @@ static void confine(unsigned int n)
 			 (unsigned int)CPU_COUNT(&want));
 	if (sched_setaffinity(0, sizeof(want), &want))
 		bail_out("cannot choose processors: %s", strerror(errno));
+}
+
+/* That a call sleeps no longer */
+static void nudge(int sig)
+{
+	(void)sig;
 }
 
 static uint64_t violations(void)
@@ -316,6 +325,7 @@ static void usage(void)
 	      "  -c CPUS      use so many processors (all)\n"
 	      "  -r CALLS     in a round (8000, more with more peers)\n"
 	      "  -s SEED      of the first round (the time); the next has the next\n"
+	      "  -w           receivers wait in the kernel, take batches, and call\n"
 	      "  --kill       processes that are killed while they send\n"
 	      "  --reopen     peers that are opened and closed meanwhile\n"
 	      "  --selftest   check the oracle; needs no module\n",
@@ -351,7 +361,7 @@ int main(int argc, char **argv)
 	unsigned int calls = 0, cpus = 0;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "d:p:e:t:c:s:r:", options,
+	while ((c = getopt_long(argc, argv, "d:p:e:t:c:s:r:w", options,
 				NULL)) >= 0)
 		switch (c) {
 		case 'd': seconds = number(optarg, 1, INT_MAX); break;
@@ -361,6 +371,7 @@ int main(int argc, char **argv)
 		case 'c': cpus = number(optarg, 1, CPU_SETSIZE); break;
 		case 's': seed = number(optarg, 0, ULONG_MAX); break;
 		case 'r': calls = number(optarg, 100, 1000000); break;
+		case 'w': opt_wait = true; break;
 		case 'm': max = number(optarg, 1, ULONG_MAX); break;
 		case 'k': opt_kill = true; break;
 		case 'o': opt_reopen = true; break;
@@ -382,6 +393,7 @@ int main(int argc, char **argv)
 	if (cpus)
 		confine(cpus);
 
+	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = nudge }, NULL);
 	w = o_new(calls + SPARE);
 	sh = o_map(sizeof(*sh));
 	wake_fd = eventfd(0, EFD_CLOEXEC);
