@@ -165,7 +165,7 @@ struct bus1_trace {
  *             multicast; that is its publication, ordered by the draw between
  *             the two stores, and read with acquire. Of others: the same number
  *             once the receiver has judged them, under peer->lock
- * @class:     of a message: that of its memory (message.c). Constant
+ * @class:     of a message: that of its memory (memory.c). Constant
  * @refused:   the receiver was closed. Belongs to the sender
  * @ready:     it is in the ready list, or being received. Under peer->lock
  * @marked:    a RELEASE in progress names it. Under peer->lock
@@ -194,12 +194,18 @@ struct bus1_item {
 
 /**
  * struct bus1_payload - data that several messages share, or that is large
- * @ref:  references: messages, and a SEND that makes them
- * @data: constant
+ * @ref:     references: messages, and a SEND that makes them
+ * @n_parts: how many there are; all but the last are of one size
+ * @parts:   constant
  */
 struct bus1_payload {
 	refcount_t ref;
-	u8 data[] __aligned(8);
+	u32 n_parts;
+	struct bus1_part {
+		void *data;
+		u32 size; /* bytes */
+		u32 class;
+	} parts[];
 };
 
 /**
@@ -502,11 +508,19 @@ void bus1_handle_unhold(struct bus1_handle *handle, struct bus1_tx *tx);
 bool bus1_handle_install(struct bus1_handle *handle, u64 id);
 struct bus1_trace *bus1_handle_trace(struct bus1_handle *handle);
 
-/* message.c */
-int bus1_msg_init(void);
-void bus1_msg_exit(void);
+/* memory.c */
+int bus1_mem_init(void);
+void bus1_mem_exit(void);
+void *bus1_mem_alloc(size_t size, unsigned int *class);
+void bus1_mem_free(void *memory, unsigned int class);
+bool bus1_mem_fits(size_t size);
 struct bus1_payload *bus1_payload_new(struct iov_iter *from, size_t n);
+struct bus1_payload *bus1_payload_get(struct bus1_payload *payload);
 struct bus1_payload *bus1_payload_put(struct bus1_payload *payload);
+int bus1_payload_copy(const struct bus1_payload *payload,
+		      const struct iov_iter *to);
+
+/* message.c */
 bool bus1_msg_fits(size_t n_handles, size_t n_data);
 struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
 			      const struct bus1_handle *dest,

@@ -25,14 +25,14 @@ static int __init bus1_init(void)
 {
 	int r;
 
-	r = bus1_msg_init();
+	r = bus1_mem_init();
 	if (r)
 		return r;
 	bus1_debugfs_init();
 	r = bus1_cdev_init();
 	if (r) {
 		bus1_debugfs_exit();
-		bus1_msg_exit();
+		bus1_mem_exit();
 	}
 	return r;
 }
@@ -47,7 +47,7 @@ static void __exit bus1_exit(void)
 	bus1_debugfs_exit();
 	bus1_peer_exit();
 	bus1_acct_exit();
-	bus1_msg_exit();
+	bus1_mem_exit();
 }
 
 module_init(bus1_init);

@@ -1,160 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Payload, messages, and what becomes of what they carry. */
-#include <linux/export.h>
-#include <linux/mm.h>
-#include <linux/sched/signal.h>
-#include <linux/sizes.h>
-#include <linux/slab.h>
+/* Messages, and what becomes of what they carry. */
+#include <linux/sched.h>
+#include <linux/uaccess.h>
 
 #include "internal.h"
 #include "trace.h"
-
-/* Copied between two chances to be rescheduled or killed. */
-#define BUS1_COPY_CHUNK SZ_1M
-
-/*
- * A message up to the size of its class is one object, of which only what is
- * written is ever read. So it is not zeroed, which the constructor spares it where
- * the kernel zeroes all that it allocates. The last class holds a page of data.
- */
-static const u16 bus1_msg_sizes[] = { 256, 512, 1024, 2048, 4096 + 256 };
-static struct kmem_cache *bus1_msg_caches[ARRAY_SIZE(bus1_msg_sizes)];
-#define BUS1_MSG_LARGE ARRAY_SIZE(bus1_msg_sizes)
-
-static void bus1_msg_construct(void *object)
-{
-}
-
-int bus1_msg_init(void)
-{
-	char name[24];
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(bus1_msg_sizes); i++) {
-		snprintf(name, sizeof(name), "bus1_msg_%u", bus1_msg_sizes[i]);
-		bus1_msg_caches[i] =
-			kmem_cache_create_usercopy(name, bus1_msg_sizes[i], 0,
-						   SLAB_ACCOUNT,
-						   sizeof(struct bus1_msg),
-						   bus1_msg_sizes[i] -
-						   sizeof(struct bus1_msg),
-						   bus1_msg_construct);
-		if (!bus1_msg_caches[i]) {
-			bus1_msg_exit();
-			return -ENOMEM;
-		}
-	}
-	return 0;
-}
-
-void bus1_msg_exit(void)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(bus1_msg_sizes); i++)
-		kmem_cache_destroy(bus1_msg_caches[i]);
-}
-
-/* The class of a message: the smallest that holds @size bytes. */
-static unsigned int bus1_msg_class(size_t size)
-{
-	/* All but the last are powers of two, from 2^8 on. */
-	if (size <= bus1_msg_sizes[BUS1_MSG_LARGE - 2])
-		return size <= 256 ? 0 : fls_long(size - 1) - 8;
-	return size <= bus1_msg_sizes[BUS1_MSG_LARGE - 1] ?
-	       BUS1_MSG_LARGE - 1 : BUS1_MSG_LARGE;
-}
 
 /* May the data be in the message itself? */
 bool bus1_msg_fits(size_t n_handles, size_t n_data)
 {
 	struct bus1_msg *message;
 
-	return struct_size(message, handles, n_handles) + n_data <=
-	       bus1_msg_sizes[BUS1_MSG_LARGE - 1];
-}
-
-/*
- * Of a payload the size is known, so nothing needs to be asked of the allocator, as
- * copy_from_iter() and copy_to_iter() do for a hardened kernel. What is short and
- * in one piece, as most is, needs no iterator.
- *
- * Return: 0, EFAULT or EINTR (killed).
- */
-static int bus1_copy_from(void *to, size_t n, struct iov_iter *from)
-{
-	size_t at, chunk;
-
-	if (iter_is_ubuf(from) && n <= BUS1_COPY_CHUNK)
-		return _copy_from_user(to, from->ubuf + from->iov_offset, n) ?
-		       -EFAULT : 0;
-	for (at = 0; at < n; at += chunk) {
-		chunk = min_t(size_t, n - at, BUS1_COPY_CHUNK);
-		if (_copy_from_iter(to + at, chunk, from) != chunk)
-			return -EFAULT;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		cond_resched();
-	}
-	return 0;
-}
-
-static int bus1_copy_to(const void *from, size_t n, const struct iov_iter *to)
-{
-	struct iov_iter iter __uninitialized;
-	size_t at, chunk;
-
-	if (iter_is_ubuf(to) && n <= BUS1_COPY_CHUNK)
-		return _copy_to_user(to->ubuf + to->iov_offset, from, n) ?
-		       -EFAULT : 0;
-	iter = *to;
-	for (at = 0; at < n; at += chunk) {
-		chunk = min_t(size_t, n - at, BUS1_COPY_CHUNK);
-		if (_copy_to_iter(from + at, chunk, &iter) != chunk)
-			return -EFAULT;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		cond_resched();
-	}
-	return 0;
-}
-
-/**
- * bus1_payload_new() - copy in a payload that does not go into a message
- * @from: where it is; advanced
- * @n:    bytes, more than 0 and not more than @from holds
- *
- * Return: the payload with one reference, or an ERR_PTR: ENOMEM, EFAULT, EINTR.
- */
-struct bus1_payload *bus1_payload_new(struct iov_iter *from, size_t n)
-{
-	struct bus1_payload *payload;
-	int r;
-
-	payload = kvmalloc(struct_size(payload, data, n), BUS1_GFP);
-	if (!payload)
-		return ERR_PTR(-ENOMEM);
-	refcount_set(&payload->ref, 1);
-	r = bus1_copy_from(payload->data, n, from);
-	if (r) {
-		kvfree(payload);
-		return ERR_PTR(r);
-	}
-	return payload;
-}
-
-static struct bus1_payload *bus1_payload_get(struct bus1_payload *payload)
-{
-	if (payload)
-		refcount_inc(&payload->ref);
-	return payload;
-}
-
-struct bus1_payload *bus1_payload_put(struct bus1_payload *payload)
-{
-	if (payload && refcount_dec_and_test(&payload->ref))
-		kvfree(payload);
-	return NULL;
+	return bus1_mem_fits(struct_size(message, handles, n_handles) + n_data);
 }
 
 /**
@@ -184,10 +41,7 @@ struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
 	size = struct_size(message, handles, n_handles);
 	if (!payload)
 		size += n_data;
-	class = bus1_msg_class(size);
-	message = class < BUS1_MSG_LARGE ?
-		  kmem_cache_alloc(bus1_msg_caches[class], BUS1_GFP) :
-		  kvmalloc(size, BUS1_GFP);
+	message = bus1_mem_alloc(size, &class);
 	if (!message)
 		return NULL;
 
@@ -221,30 +75,35 @@ struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
 /* The memory, once nobody refers to it any more. */
 void bus1_msg_free(struct bus1_msg *message)
 {
-	unsigned int class = message->item.class;
-
-	if (class < BUS1_MSG_LARGE)
-		kmem_cache_free(bus1_msg_caches[class], message);
-	else
-		kvfree(message);
+	bus1_mem_free(message, message->item.class);
 }
 
 static void *bus1_msg_data(struct bus1_msg *message)
 {
-	return message->payload ? message->payload->data :
-	       (void *)&message->handles[message->n_handles];
+	return &message->handles[message->n_handles];
 }
 
 /**
  * bus1_msg_fill() - copy the payload into a new message
  * @message: made without a payload
- * @from:    @message->n_data bytes; advanced
+ * @from:    @message->n_data bytes; advanced, or not
  *
- * Return: 0, EFAULT or EINTR (killed).
+ * Its size is known, so nothing needs to be asked of the allocator, as
+ * copy_from_iter() and copy_to_iter() do for a hardened kernel. What is in one
+ * piece needs no iterator either.
+ *
+ * Return: 0 or EFAULT.
  */
 int bus1_msg_fill(struct bus1_msg *message, struct iov_iter *from)
 {
-	return bus1_copy_from(bus1_msg_data(message), message->n_data, from);
+	void *data = bus1_msg_data(message);
+	size_t n = message->n_data;
+
+	if (iter_is_ubuf(from))
+		n -= _copy_from_user(data, from->ubuf + from->iov_offset, n);
+	else
+		n = _copy_from_iter(data, n, from);
+	return n == message->n_data ? 0 : -EFAULT;
 }
 
 /**
@@ -256,7 +115,19 @@ int bus1_msg_fill(struct bus1_msg *message, struct iov_iter *from)
  */
 int bus1_msg_copy(struct bus1_msg *message, const struct iov_iter *to)
 {
-	return bus1_copy_to(bus1_msg_data(message), message->n_data, to);
+	void *data = bus1_msg_data(message);
+	size_t n = message->n_data;
+	struct iov_iter iter;
+
+	if (message->payload)
+		return bus1_payload_copy(message->payload, to);
+	if (iter_is_ubuf(to)) {
+		n -= _copy_to_user(to->ubuf + to->iov_offset, data, n);
+	} else {
+		iter = *to;
+		n = _copy_to_iter(data, n, &iter);
+	}
+	return n == message->n_data ? 0 : -EFAULT;
 }
 
 struct bus1_msg *bus1_msg_get(struct bus1_msg *message)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * scale-table - operations beside many handles, and the end of many
+ * scale-table - what it takes to make, to have and to drop nodes and handles
  *
  *   scale-table [GROUP[,GROUP]...]
  *
+ * objects make and drop what messages are sent by, N in one call
  * table   what an operation takes where sender and receiver have N handles each
  * close   the close of a peer with N handles or nodes, for each of them; beside
  *         N eventfds
@@ -14,6 +15,7 @@
 #define _GNU_SOURCE
 #include <linux/close_range.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include "scale.h"
@@ -23,7 +25,8 @@
 #define MOST (1000 * 1000)
 #define CLOSED (100 * 1000)
 #define LIMIT "/sys/module/bus1/parameters/max_objects"
-#define USED_IDS 5000
+/* Made in one call, of "objects" */
+#define AT_ONCE 64
 /* Handles made in one call; the scheduler's ticks are between them */
 #define STEP 10000
 
@@ -199,6 +202,123 @@ static uint64_t visit(void *arg, long rounds)
 	return bench_now() - start;
 }
 
+static uint64_t make_nodes(int fd, int n, long rounds)
+{
+	struct bus1_transfer src[AT_ONCE], dst[AT_ONCE];
+	uint64_t start = bench_now(), ids[2 * AT_ONCE];
+	int i;
+
+	while (rounds--) {
+		for (i = 0; i < n; i++)
+			src[i] = (struct bus1_transfer){
+				BUS1_TRANSFER_FLAG_CREATE, BUS1_INVALID
+			};
+		errno = raw_transfer(fd, BUS1_INVALID, n, src, dst);
+		if (errno)
+			bench_fail("TRANSFER");
+		for (i = 0; i < n; i++) {
+			ids[2 * i] = src[i].id;
+			ids[2 * i + 1] = dst[i].id;
+		}
+		scale_release(fd, 2 * n, ids);
+	}
+	return bench_now() - start;
+}
+
+static uint64_t make_node(void *arg, long rounds)
+{
+	return make_nodes(*(int *)arg, 1, rounds);
+}
+
+static uint64_t make_many(void *arg, long rounds)
+{
+	return make_nodes(*(int *)arg, AT_ONCE, rounds);
+}
+
+static uint64_t make_peer(void *arg, long rounds)
+{
+	uint64_t start = bench_now();
+
+	(void)arg;
+	while (rounds--)
+		close(scale_open());
+	return bench_now() - start;
+}
+
+static uint64_t make_socketpair(void *arg, long rounds)
+{
+	uint64_t start = bench_now();
+	int s[2];
+
+	(void)arg;
+	while (rounds--) {
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, s))
+			bench_fail("socketpair");
+		close(s[0]);
+		close(s[1]);
+	}
+	return bench_now() - start;
+}
+
+static uint64_t make_pipe(void *arg, long rounds)
+{
+	uint64_t start = bench_now();
+	int p[2];
+
+	(void)arg;
+	while (rounds--) {
+		if (pipe(p))
+			bench_fail("pipe");
+		close(p[0]);
+		close(p[1]);
+	}
+	return bench_now() - start;
+}
+
+static uint64_t make_eventfd(void *arg, long rounds)
+{
+	uint64_t start = bench_now();
+	int fd;
+
+	(void)arg;
+	while (rounds--) {
+		fd = eventfd(0, EFD_CLOEXEC);
+		if (fd < 0)
+			bench_fail("eventfd");
+		close(fd);
+	}
+	return bench_now() - start;
+}
+
+static void objects(void)
+{
+	static const struct {
+		const char *name;
+		int n;
+		uint64_t (*run)(void *arg, long rounds);
+	} ways[] = {
+		{ "bus1 node and handle", 1, make_node },
+		{ "bus1 node and handle", AT_ONCE, make_many },
+		{ "bus1 peer", 1, make_peer },
+		{ "socketpair", 1, make_socketpair },
+		{ "pipe", 1, make_pipe },
+		{ "eventfd", 1, make_eventfd },
+	};
+	double value, spread;
+	int fd = scale_open();
+	unsigned int w;
+
+	/* of nodes and handles, and of peers */
+	make_node(&fd, SCALE_USED_IDS);
+	make_peer(NULL, SCALE_USED_IDS);
+	for (w = 0; w < sizeof(ways) / sizeof(*ways); w++) {
+		value = scale_measure(ways[w].run, &fd, SCALE_RUN_NS, &spread);
+		bench_print("objects", ways[w].name, ways[w].n, value / ways[w].n,
+			    spread);
+	}
+	close(fd);
+}
+
 static void table(void)
 {
 	static const struct {
@@ -218,12 +338,12 @@ static void table(void)
 
 	for (c = 0; c < sizeof(counts) / sizeof(*counts); c++) {
 		pair_fill(&p, counts[c]);
-		/* what a table is like beyond its first IDs: see scale.c */
-		copy(&p, USED_IDS);
-		notify(&p, USED_IDS);
+		/* what a table is like beyond its first IDs: see scale.h */
+		copy(&p, SCALE_USED_IDS);
+		notify(&p, SCALE_USED_IDS);
 		for (w = 0; w < sizeof(ways) / sizeof(*ways); w++) {
-			value = scale_measure(ways[w].run, &p,
-					      3 * BENCH_RUN_NS, &spread);
+			value = scale_measure(ways[w].run, &p, SCALE_RUN_NS,
+					      &spread);
 			bench_print("table", ways[w].name, p.n, value, spread);
 		}
 		pair_close(&p);
@@ -351,6 +471,8 @@ int main(int argc, char **argv)
 	scale_files();
 	more_objects();
 	bench_settle();
+	if (bench_listed(argv[1], "objects"))
+		objects();
 	if (bench_listed(argv[1], "table"))
 		table();
 	if (bench_listed(argv[1], "close"))

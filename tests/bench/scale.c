@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * scale - many receivers, many senders, handles, objects
+ * scale - many receivers, many senders, handles passed on
  *
  *   scale [GROUP[,GROUP]...]
  *
  * multicast-SIZE  one SEND to N receivers, and N sends by the others: what it
  *                 costs the sender, for each receiver
  * fanin           N senders to one receiver, send and receive, a message of 8
- *                 bytes; users: of N users
+ *                 bytes; users: of N users; batch: received by RECV_BATCH
  * handles         a message of 8 bytes with N handles: send, receive and drop
  *                 them, beside N descriptors by SCM_RIGHTS
- * objects         make and drop what others are sent to by; N in one call
  *
  * See bench.h for the lines that are printed. Everybody is served by one
  * process: there is no switch in these figures.
@@ -28,14 +27,6 @@
 #define ROOM 4096
 /* Messages queued for a receiver before it is drained; mq takes 10. */
 #define BURST 8
-/* What is freed later, by RCU, comes in bursts. */
-#define RUN_NS (3 * BENCH_RUN_NS)
-/*
- * IDs are not used twice, and where in a peer's table the last ones are decides
- * what an operation on it takes: beyond the first so many that does not change
- * during these benchmarks.
- */
-#define USED_IDS 5000
 
 static char out_data[ROOM], in_data[ROOM];
 
@@ -266,8 +257,10 @@ struct fanin {
 	int from[MOST];
 	int in[MOST];
 	uint64_t handle[MOST];
-	int n_events, at;
+	int n_events, at; /* of what follows */
 	struct epoll_event events[MOST];
+	struct bus1_received received[MOST];
+	uint64_t data[MOST];
 };
 
 struct fanin_way {
@@ -302,6 +295,32 @@ static void fanin_bus1_send(struct fanin *f, int i)
 static void fanin_bus1_recv(struct fanin *f)
 {
 	scale_recv(f->to, in_data, 8, NULL, 0);
+}
+
+/* What is there at once is received at once. */
+static void fanin_batch_recv(struct fanin *f)
+{
+	struct bus1_cmd_recv_batch cmd = {
+		.n_received = f->n,
+		.ptr_received = BUS1_FROM_PTR(f->received),
+	};
+	int i;
+
+	if (f->at == f->n_events) {
+		for (i = 0; i < f->n; i++)
+			f->received[i].message = (struct bus1_message){
+				.flags = BUS1_MESSAGE_FLAG_FLAT,
+				.type = BUS1_INVALID,
+				.n_data = 8,
+				.n_data_vecs = 8,
+				.ptr_data_vecs = BUS1_FROM_PTR(&f->data[i]),
+			};
+		f->at = 0;
+		f->n_events = ioctl(f->to, BUS1_CMD_RECV_BATCH, &cmd);
+		if (f->n_events < 1)
+			bench_fail("RECV_BATCH");
+	}
+	memcpy(in_data, &f->data[f->at++], 8);
 }
 
 /* A connection for each sender: who serves them asks which of them has sent. */
@@ -387,6 +406,8 @@ static const struct fanin_way fanin_ways[] = {
 	{ "bus1", MOST, fanin_bus1_make, fanin_bus1_send, fanin_bus1_recv },
 	{ "bus1 users", MOST, fanin_users_make, fanin_bus1_send,
 	  fanin_bus1_recv },
+	{ "bus1 batch", MOST, fanin_bus1_make, fanin_bus1_send,
+	  fanin_batch_recv },
 	{ "seqpacket", MOST, fanin_unix_make, fanin_unix_send,
 	  fanin_unix_recv },
 	{ "dgram", BURST, fanin_dgram_make, fanin_unix_send,
@@ -433,6 +454,9 @@ static void fanin(const char *group)
 
 	for (c = 0; c < sizeof(counts) / sizeof(*counts); c++) {
 		for (w = 0; w < sizeof(fanin_ways) / sizeof(*fanin_ways); w++) {
+			if (fanin_ways[w].recv == fanin_batch_recv &&
+			    !(scale_features() & BUS1_FEATURE_BATCH))
+				continue;
 			f = (struct fanin){
 				.way = &fanin_ways[w],
 				.n = counts[c],
@@ -586,7 +610,7 @@ static void pass_open(struct pass *p)
 	for (i = 0; i < MOST_PASSED; i++)
 		p->out[i].id = scale_node(p->from, p->from, &p->node[i]);
 	p->n = 1;
-	pass_bus1(p, USED_IDS);
+	pass_bus1(p, SCALE_USED_IDS);
 }
 
 static void handles(const char *group)
@@ -607,13 +631,13 @@ static void handles(const char *group)
 	for (c = 0; c < sizeof(counts) / sizeof(*counts); c++) {
 		pass_open(&b);
 		b.n = u.n = counts[c];
-		value = scale_measure(pass_bus1, &b, RUN_NS, &spread);
+		value = scale_measure(pass_bus1, &b, SCALE_RUN_NS, &spread);
 		bench_print(group, "bus1", b.n, value, spread);
 		if (b.n)
 			pass_check_bus1(&b);
 		close(b.from);
 		close(b.to);
-		value = scale_measure(pass_unix, &u, RUN_NS, &spread);
+		value = scale_measure(pass_unix, &u, SCALE_RUN_NS, &spread);
 		bench_print(group, "seqpacket", u.n, value, spread);
 	}
 	pass_check_unix(&u);
@@ -623,123 +647,6 @@ static void handles(const char *group)
 		close(u.fds[i]);
 		close(u.got[i]);
 	}
-}
-
-static uint64_t make_nodes(int fd, int n, long rounds)
-{
-	struct bus1_transfer src[MOST_PASSED], dst[MOST_PASSED];
-	uint64_t start = bench_now(), ids[2 * MOST_PASSED];
-	int i;
-
-	while (rounds--) {
-		for (i = 0; i < n; i++)
-			src[i] = (struct bus1_transfer){
-				BUS1_TRANSFER_FLAG_CREATE, BUS1_INVALID
-			};
-		errno = raw_transfer(fd, BUS1_INVALID, n, src, dst);
-		if (errno)
-			bench_fail("TRANSFER");
-		for (i = 0; i < n; i++) {
-			ids[2 * i] = src[i].id;
-			ids[2 * i + 1] = dst[i].id;
-		}
-		scale_release(fd, 2 * n, ids);
-	}
-	return bench_now() - start;
-}
-
-static uint64_t make_node(void *arg, long rounds)
-{
-	return make_nodes(*(int *)arg, 1, rounds);
-}
-
-static uint64_t make_many(void *arg, long rounds)
-{
-	return make_nodes(*(int *)arg, MOST_PASSED, rounds);
-}
-
-static uint64_t make_peer(void *arg, long rounds)
-{
-	uint64_t start = bench_now();
-
-	(void)arg;
-	while (rounds--)
-		close(scale_open());
-	return bench_now() - start;
-}
-
-static uint64_t make_socketpair(void *arg, long rounds)
-{
-	uint64_t start = bench_now();
-	int s[2];
-
-	(void)arg;
-	while (rounds--) {
-		if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, s))
-			bench_fail("socketpair");
-		close(s[0]);
-		close(s[1]);
-	}
-	return bench_now() - start;
-}
-
-static uint64_t make_pipe(void *arg, long rounds)
-{
-	uint64_t start = bench_now();
-	int p[2];
-
-	(void)arg;
-	while (rounds--) {
-		if (pipe(p))
-			bench_fail("pipe");
-		close(p[0]);
-		close(p[1]);
-	}
-	return bench_now() - start;
-}
-
-static uint64_t make_eventfd(void *arg, long rounds)
-{
-	uint64_t start = bench_now();
-	int fd;
-
-	(void)arg;
-	while (rounds--) {
-		fd = eventfd(0, EFD_CLOEXEC);
-		if (fd < 0)
-			bench_fail("eventfd");
-		close(fd);
-	}
-	return bench_now() - start;
-}
-
-static void objects(const char *group)
-{
-	static const struct {
-		const char *name;
-		int n;
-		uint64_t (*run)(void *arg, long rounds);
-	} ways[] = {
-		{ "bus1 node and handle", 1, make_node },
-		{ "bus1 node and handle", MOST_PASSED, make_many },
-		{ "bus1 peer", 1, make_peer },
-		{ "socketpair", 1, make_socketpair },
-		{ "pipe", 1, make_pipe },
-		{ "eventfd", 1, make_eventfd },
-	};
-	double value, spread;
-	int fd = scale_open();
-	unsigned int w;
-
-	/* of nodes and handles, and of peers */
-	make_node(&fd, USED_IDS);
-	make_peer(NULL, USED_IDS);
-	for (w = 0; w < sizeof(ways) / sizeof(*ways); w++) {
-		value = scale_measure(ways[w].run, &fd, RUN_NS, &spread);
-		bench_print(group, ways[w].name, ways[w].n, value / ways[w].n,
-			    spread);
-	}
-	close(fd);
 }
 
 static void multicast_8(const char *group)
@@ -762,7 +669,6 @@ int main(int argc, char **argv)
 		{ "multicast-4096", multicast_4096 },
 		{ "fanin", fanin },
 		{ "handles", handles },
-		{ "objects", objects },
 	};
 	unsigned int i;
 

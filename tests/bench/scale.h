@@ -14,6 +14,15 @@
 #include "../stress/b1-raw.h"
 #include "bench.h"
 
+/* What is freed later, by RCU, comes in bursts. */
+#define SCALE_RUN_NS (3 * BENCH_RUN_NS)
+/*
+ * IDs are not used twice, and where in a peer's table the last ones are decides
+ * what an operation on it takes: beyond the first so many that does not change
+ * during these benchmarks.
+ */
+#define SCALE_USED_IDS 5000
+
 /* Which extensions the module has; none if it does not know the question. */
 static inline uint64_t scale_features(void)
 {
