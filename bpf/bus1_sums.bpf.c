@@ -17,11 +17,11 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Constants; enum bus1_sum_what */
-const volatile __u32 want;
-const volatile bool want_peer, want_node; /* times by these */
-/* BUS1_EVENT_BIT(): others only tell the filter, or the tool, who is who. */
-const volatile __u32 counted;
+/*
+ * Constants, of which the verifier removes what depends on them, but not their
+ * reading: each is read once. enum bus1_sum_what; whose times, enum bus1_by
+ */
+const volatile __u32 want, by;
 /* The module's trace schema is 1.minor. */
 const volatile __u32 minor;
 
@@ -157,16 +157,18 @@ static __always_inline bool add_time(struct bus1_cpu *cpu, __u32 type,
 {
 	struct bus1_slot_sum *sum;
 	struct bus1_slot_key key;
+	const __u32 whose = by;
 	__u64 time;
 
-	bus1_time_of(type, arg, want_peer, want_node, &key, &time);
+	bus1_time_of(type, arg, whose >= BUS1_BY_PEER, whose == BUS1_BY_NODE,
+		     &key, &time);
 	sum = sum_entry(cpu,
 			key.time * (BUS1_SLOTS + 1) + key.slot + key.peer * 67 +
 				key.node * 31,
 			key.peer, key.node, (__u64)key.time << 32 | key.slot);
 	if (!sum)
 		return false;
-	if (want_peer && !sum->count && is_own(type, arg))
+	if (whose && !sum->count && is_own(type, arg))
 		name(type, arg);
 	sum->count++;
 	sum->sum += time;
@@ -175,10 +177,10 @@ static __always_inline bool add_time(struct bus1_cpu *cpu, __u32 type,
 	return true;
 }
 
-static __always_inline bool add(struct bus1_cpu *cpu, __u32 type,
+static __always_inline bool add(struct bus1_cpu *cpu, __u32 what, __u32 type,
 				const __u64 *arg)
 {
-	switch (want) {
+	switch (what) {
 	case BUS1_SUM_PEERS:
 		return add_peer(cpu, type, arg);
 	case BUS1_SUM_PAIRS:
@@ -193,6 +195,7 @@ static __always_inline int event(__u64 *arg, __u32 type,
 				 struct bus1_roles roles)
 {
 	enum bus1_verdict verdict = FILTER_NO;
+	const __u32 what = want;
 	struct bus1_count *count;
 	struct bus1_cpu *cpu;
 
@@ -200,7 +203,8 @@ static __always_inline int event(__u64 *arg, __u32 type,
 		roles.n = bus1_event_args(type, roles.n, minor);
 	if (type == EV_peer_new || type == EV_peer_name)
 		name(type, arg);
-	if (!(counted & BUS1_EVENT_BIT(type))) {
+	/* others only tell the filter, or the tool, who is who */
+	if (!(bus1_sum_events(what) & BUS1_EVENT_BIT(type))) {
 		learn_event(arg, type, &roles);
 		return 0;
 	}
@@ -208,7 +212,7 @@ static __always_inline int event(__u64 *arg, __u32 type,
 	if (!cpu)
 		return 0;
 	count = count_event(cpu, arg, type, &roles, false, &verdict);
-	if (count && !add(cpu, type, arg))
+	if (count && !add(cpu, what, type, arg))
 		count->map_full++;
 	return 0;
 }

@@ -57,6 +57,13 @@ struct bus1_pair_sum {
  */
 #define BUS1_FRONT 1024 /* a power of two */
 
+/* Whose times */
+enum bus1_by {
+	BUS1_BY_ALL,
+	BUS1_BY_PEER,
+	BUS1_BY_NODE, /* of a peer */
+};
+
 /* How long what took */
 enum bus1_time {
 	BUS1_TIME_MESSAGE, /* from the begin of its transaction to its receipt */
@@ -68,6 +75,17 @@ enum bus1_time {
 #define BUS1_TIME_EVENTS                                           \
 	(BUS1_EVENT_BIT(EV_msg_recv) | BUS1_EVENT_BIT(EV_notify_recv) | \
 	 BUS1_EVENT_BIT(EV_tx_commit))
+
+static __always_inline __u32 bus1_sum_events(__u32 what)
+{
+	switch (what) {
+	case BUS1_SUM_PEERS:
+		return BUS1_PEER_EVENTS;
+	case BUS1_SUM_PAIRS:
+		return BUS1_PAIR_EVENTS;
+	}
+	return BUS1_TIME_EVENTS;
+}
 
 /*
  * A slot holds times of which none is more than 1/8 longer than another: each

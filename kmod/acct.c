@@ -632,6 +632,13 @@ void bus1_charge_move(struct bus1_charge *charge, struct bus1_trace *trace)
 		return;
 
 	charge->trace = trace;
+	/* As if the one had given it back, and the other taken it then. */
+	if (bus1_stock_take(trace, charge->objects, 0)) {
+		if (bus1_stock_put(old, charge->objects, 0))
+			return;
+		bus1_charge_give(old, charge->objects, 0);
+		return;
+	}
 	spin_lock(&user->lock);
 	from = bus1_trace_claim(old, r);
 	to = bus1_trace_claim(trace, r);

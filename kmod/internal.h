@@ -347,6 +347,7 @@ struct bus1_recent {
  * @next_id:  counter behind the IDs
  * @tx_seq:   counter of its transactions
  * @ids:      by ID >> 1: a struct bus1_item, of a node or a handle
+ * @anchor:   index of a place in @ids that is reserved for nothing, or 0
  * @handles:  sent through lately. Under the xa_lock of @ids
  * @waitq:    who polls. Woken by senders, who keep the peer's memory
  * @sleepers: who sleeps until there is something to receive. As @waitq
@@ -384,7 +385,8 @@ struct bus1_peer {
 	atomic64_t next_id;
 	atomic64_t tx_seq;
 	struct xarray ids;
-	struct bus1_recent handles[BUS1_N_RECENT]; /* xa_lock of ids */
+	u64 anchor; /* xa_lock of ids, as below */
+	struct bus1_recent handles[BUS1_N_RECENT];
 
 	/* Written by senders */
 	struct llist_head incoming ____cacheline_aligned_in_smp;

@@ -219,14 +219,30 @@ void bus1_peer_install(struct bus1_peer *peer, u64 id, struct bus1_item *item)
 	WARN_ON_ONCE(xa_err(xa_store(&peer->ids, id >> 1, item, GFP_NOWAIT)));
 }
 
-/* Forget an ID. The caller gets the table's count of the object. */
+/*
+ * Forget an ID. The caller gets the table's count of the object.
+ *
+ * One place in the youngest leaf of the table that is known to have existed stays
+ * reserved, so that the branch where the next IDs go does not come and go with each
+ * of them.
+ */
 void bus1_peer_erase(struct bus1_peer *peer, u64 id, struct bus1_item *item)
 {
+	const u64 index = id >> 1;
 	struct bus1_recent *recent;
+	struct bus1_item *old;
 
 	lockdep_assert_held(&peer->lock);
 	xa_lock(&peer->ids);
-	WARN_ON_ONCE(__xa_erase(&peer->ids, id >> 1) != item);
+	if (index >> XA_CHUNK_SHIFT > peer->anchor >> XA_CHUNK_SHIFT) {
+		old = __xa_store(&peer->ids, index, XA_ZERO_ENTRY, GFP_NOWAIT);
+		if (peer->anchor)
+			__xa_erase(&peer->ids, peer->anchor);
+		peer->anchor = index;
+	} else {
+		old = __xa_erase(&peer->ids, index);
+	}
+	WARN_ON_ONCE(old != item);
 	if (bus1_item_is_node(item)) {
 		peer->data.n_nodes--;
 		recent = bus1_peer_recent(peer->data.nodes, id);

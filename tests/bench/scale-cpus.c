@@ -3,6 +3,7 @@
  * scale-cpus - two processors
  *
  *   scale-cpus [GROUP[,GROUP]...]
+ *   scale-cpus lines	what tests/bench/lines looks at
  *
  * pairs    two processes of one user that share nothing but the kernel, each
  *          sends to itself and receives, on a processor of its own: how much two
@@ -26,12 +27,14 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "marker.h"
 #include "scale.h"
 
 #define ITERATIONS 200
 #define RUN_NS 2000000ull
 #define FAN 4
 #define AHEAD 64
+#define MARKED 500
 /* Before both begin, they have heard that they should. */
 #define HEADSTART_NS 2000000ull
 
@@ -265,9 +268,22 @@ static double run_turns(const struct way *w, int me, uint64_t end)
 	return (double)(now - start) / n;
 }
 
+/* With marks around it, for tests/bench/lines. */
+static void run_marked(const struct way *w, int me)
+{
+	int i;
+
+	for (i = 0; i < MARKED; i++)
+		w->own(me);
+	marker_begin(w->name, MARKED);
+	for (i = 0; i < MARKED; i++)
+		w->own(me);
+	marker_end();
+}
+
 struct order {
 	const struct way *way;
-	uint64_t begin;
+	uint64_t begin; /* 0: to be marked */
 };
 
 static struct worker {
@@ -288,7 +304,10 @@ static void work(int me, int orders, int results)
 		w = o.way;
 		while (bench_now() < o.begin)
 			;
-		if (w->own)
+		v = 0;
+		if (!o.begin)
+			run_marked(w, me);
+		else if (w->own)
 			v = run_own(w, me, o.begin + RUN_NS);
 		else if (!strcmp(w->group, "stream"))
 			v = run_stream(w, me, o.begin + RUN_NS);
@@ -401,6 +420,22 @@ static void print(const struct way *w, struct figures *f)
 	bench_print(w->group, w->name, 2, value, 50 * fabs(spread) / value);
 }
 
+static void lines(void)
+{
+	struct order o = { 0 };
+	unsigned int w;
+
+	for (w = 0; w < WAYS; w++) {
+		if (!ways[w].own)
+			continue;
+		o.way = &ways[w];
+		order(0, &o);
+		order(1, &o);
+		result(0);
+		result(1);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	cpu_set_t set;
@@ -425,6 +460,10 @@ int main(int argc, char **argv)
 	start(0);
 	start(1);
 	bench_settle();
+	if (argc == 2 && !strcmp(argv[1], "lines")) {
+		lines();
+		return 0;
+	}
 	for (i = -1; i < ITERATIONS; i++)
 		for (w = 0; w < WAYS; w++)
 			if (bench_listed(argv[1], ways[w].group))

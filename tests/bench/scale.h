@@ -186,8 +186,10 @@ static inline double scale_measure(uint64_t (*run)(void *arg, long rounds),
 	}
 	rounds = rounds * run_ns / took;
 	rounds = rounds < 1 ? 1 : rounds;
+	marker_begin(program_invocation_short_name, BENCH_REPEAT * rounds);
 	for (i = 0; i < BENCH_REPEAT; i++)
 		v[i] = (double)run(arg, rounds) / rounds;
+	marker_end();
 	return bench_median(v, BENCH_REPEAT, spread);
 }
 

@@ -96,7 +96,7 @@ static int fine(int r)
 	switch (r) {
 	case 0: case EAGAIN: case EBADF: case EOPNOTSUPP: case EBADRQC:
 	case EDQUOT: case EFAULT: case EINVAL: case EMSGSIZE: case ENOMEM:
-	case ENOTTY: case EINTR:
+	case ENOTTY: case EINTR: case ETIMEDOUT:
 		break;
 	default:
 		sh->odd++;
@@ -148,6 +148,39 @@ static void churn_transfer(uint64_t *rand, uint32_t slot)
 		note_id(rand, to, dst[i].id);
 }
 
+/* When to wait no longer: at once, or soon. */
+static uint64_t soon(uint64_t *rand)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec +
+	       rnd(rand, 3) * rnd(rand, 200000);
+}
+
+/* Send, and receive whatever there is. */
+static int churn_call(uint64_t *rand, uint32_t slot, uint64_t to,
+		      const void *data, uint32_t size, struct bus1_transfer *t,
+		      uint32_t n_t)
+{
+	struct bus1_transfer back[4];
+	unsigned char reply[6000];
+	struct bus1_received room;
+	uint32_t i;
+	int r, why;
+
+	/* sometimes with little room, sometimes with bad room */
+	room = raw_room(rnd(rand, 9) ? reply : (void *)8,
+			rnd(rand, 9) ? sizeof(reply) : 4, back, 4);
+	r = raw_call(sh->fd[slot], to, soon(rand), data, size, t, n_t, &room,
+		     &why);
+	if (!r)
+		fine(why);
+	for (i = 0; !r && !why && i < room.message.n_transfers; i++)
+		note_id(rand, slot, back[i].id);
+	return r;
+}
+
 static void churn_send(uint64_t *rand, uint32_t slot)
 {
 	uint32_t n = rnd(rand, 2) ? 1 : rnd(rand, 8), n_t = rnd(rand, 4), i;
@@ -155,6 +188,7 @@ static void churn_send(uint64_t *rand, uint32_t slot)
 	struct bus1_transfer t[4];
 	unsigned char data[6000];
 	uint64_t to[8];
+	int r;
 
 	for (i = 0; i < n; i++)
 		to[i] = some_id(rand, slot);
@@ -164,9 +198,37 @@ static void churn_send(uint64_t *rand, uint32_t slot)
 		t[i].flags = create ? BUS1_TRANSFER_FLAG_CREATE : 0;
 		t[i].id = create ? BUS1_INVALID : some_id(rand, slot);
 	}
-	if (!fine(raw_send(sh->fd[slot], n, to, data, sizes[rnd(rand, 4)], t,
-			   n_t)) && n_t)
+	if (n == 1 && rnd(rand, 2))
+		r = churn_call(rand, slot, to[0], data, sizes[rnd(rand, 4)], t,
+			       n_t);
+	else
+		r = raw_send(sh->fd[slot], n, to, data, sizes[rnd(rand, 4)], t,
+			     n_t);
+	if (!fine(r) && n_t)
 		note_id(rand, slot, t[0].id);
+}
+
+/* Up to three at once, the second perhaps without room. */
+static int churn_batch(uint64_t *rand, uint32_t slot)
+{
+	struct bus1_transfer t[3][4];
+	struct bus1_received room[3];
+	static __thread unsigned char data[3][6000];
+	uint64_t got, i, k;
+	int r;
+
+	for (i = 0; i < 3; i++)
+		room[i] = raw_room(data[i], i == 1 && !rnd(rand, 4) ? 4 :
+				   sizeof(data[i]), t[i], 4);
+	if (rnd(rand, 2))
+		r = raw_batch(sh->fd[slot], BUS1_RECV_FLAG_WAIT, soon(rand),
+			      room, 3, &got);
+	else
+		r = raw_batch(sh->fd[slot], 0, 0, room, 3, &got);
+	for (i = 0; i < got; i++)
+		for (k = 0; k < room[i].message.n_transfers; k++)
+			note_id(rand, slot, t[i][k].id);
+	return r;
 }
 
 static void churn_recv(uint64_t *rand, uint32_t slot)
@@ -186,13 +248,16 @@ static void churn_recv(uint64_t *rand, uint32_t slot)
 			r = raw_recv(sh->fd[slot], &m, data, sizeof(data),
 				     (void *)8, 4);
 			break;
+		case 2: case 3: case 4:
+			r = churn_batch(rand, slot);
+			break;
 		default:
 			r = raw_recv(sh->fd[slot], &m, data, sizeof(data), t,
 				     4);
 			for (i = 0; !r && i < m.n_t; i++)
 				note_id(rand, slot, t[i].id);
 		}
-		if (fine(r) == EAGAIN)
+		if (fine(r) == EAGAIN || r == ETIMEDOUT)
 			break;
 	}
 }
@@ -575,23 +640,40 @@ static void *crowd_send(void *arg)
 	return NULL;
 }
 
-static void *crowd_receive(void *arg)
+/* One, by poll and RECV; or by sleeping in RECV_BATCH, for so long. */
+static int crowd_get(bool sleeps, struct raw_msg *m, uint64_t *i)
 {
 	struct pollfd p = { .fd = crowd.to, .events = POLLIN };
+	struct bus1_received room = raw_room(i, sizeof(*i), NULL, 0);
+	uint64_t rand = 0, got;
+	int r;
+
+	if (sleeps) {
+		r = raw_batch(crowd.to, BUS1_RECV_FLAG_WAIT,
+			      soon(&rand) + 20000000, &room, 1, &got);
+		raw_got(m, &room.metadata, &room.message);
+		return r == ETIMEDOUT ? EAGAIN : r;
+	}
+	r = raw_recv(crowd.to, m, i, sizeof(*i), NULL, 0);
+	if (r == EAGAIN)
+		poll(&p, 1, 20);
+	return r;
+}
+
+static void *crowd_receive(void *arg)
+{
 	bool drain;
 
-	(void)arg;
 	for (;;) {
 		struct raw_msg m = { 0 };
 		uint64_t i = 0;
 		int r;
 
 		drain = crowd.drain;
-		r = raw_recv(crowd.to, &m, &i, sizeof(i), NULL, 0);
+		r = crowd_get(arg, &m, &i);
 		if (r == EAGAIN) {
 			if (drain)
 				return NULL;
-			poll(&p, 1, 20);
 		} else if (r || m.n_data != sizeof(i) || i >= MAX_ID ||
 			   crowd.seen[i]++) {
 			crowd.wrong++;
@@ -670,7 +752,8 @@ int main(int argc, char **argv)
 		c |= pthread_create(&t[n++], NULL, witness_run, &witness[i]);
 	c |= pthread_create(&t[n++], NULL, crowd_send, NULL);
 	for (i = 0; i < CROWD; i++)
-		c |= pthread_create(&crew[i], NULL, crowd_receive, NULL);
+		c |= pthread_create(&crew[i], NULL, crowd_receive,
+				    i ? &crowd : NULL);
 	if (c)
 		bail_out("cannot make threads");
 	sleep(seconds);

@@ -23,9 +23,9 @@
 #define STAY 0x73746179u
 
 static int a, b, c;
-static uint64_t node, handle, node_c, handle_c;
+static uint64_t node, handle, handle_c, to_c;
 static pthread_barrier_t begin_round, end_round;
-static atomic_uint received, odd, left, waiting[GUESTS];
+static atomic_uint sent, received, odd, left, waiting[GUESTS];
 static atomic_uint outcome[8]; /* of the guests */
 static atomic_bool over;
 static pthread_t guest[GUESTS], resident[RESIDENTS];
@@ -136,7 +136,7 @@ static void by_call(uint64_t deadline)
 {
 	static char text[] = "call";
 	uint32_t data;
-	char sent[4];
+	char sink[4];
 	struct bus1_cmd_call cmd = {
 		.deadline = deadline,
 		.destination = handle_c,
@@ -149,7 +149,22 @@ static void by_call(uint64_t deadline)
 	if (!r)
 		count(cmd.received.message.type, &data);
 	/* What it sent is of no interest. */
-	while (!raw_recv(c, &(struct raw_msg){}, sent, sizeof(sent), NULL, 0))
+	while (!raw_recv(c, &(struct raw_msg){}, sink, sizeof(sink), NULL, 0))
+		;
+}
+
+/* It also sends: what is for a and c comes in one order to both. */
+static void multicast(uint64_t *rand)
+{
+	static const uint32_t stay = STAY;
+	char sink[4];
+
+	atomic_fetch_add(&sent, 1);
+	if (b1_multicast(b, 2, rnd(rand, 2) ?
+			 (uint64_t[]){ handle, to_c } :
+			 (uint64_t[]){ to_c, handle }, NULL, &stay, 4, NULL, 0))
+		bail_out("cannot send");
+	while (!raw_recv(c, &(struct raw_msg){}, sink, sizeof(sink), NULL, 0))
 		;
 }
 
@@ -163,7 +178,10 @@ static void attempt(uint64_t *rand, unsigned int who)
 
 	spin(rnd(rand, 2000));
 	deadline = b1_now() + rnd(rand, 4) * rnd(rand, 100000);
-	switch (rnd(rand, 10)) {
+	switch (rnd(rand, 12)) {
+	case 10: case 11:
+		multicast(rand);
+		break;
 	case 0: case 1:
 		by_batch(deadline, 1 + rnd(rand, 3), sizeof(data));
 		break;
@@ -282,14 +300,15 @@ static unsigned int some(uint64_t *rand)
 }
 
 /* Nobody disturbs the residents now: they must get what is there. */
-static bool settles(unsigned int sent)
+static bool settles(void)
 {
 	uint64_t start = b1_now();
 
-	while (atomic_load(&received) != sent || b1_readable(a)) {
+	while (atomic_load(&received) != atomic_load(&sent) || b1_readable(a)) {
 		if (b1_now() - start > SLEEPER_LATE) {
-			diag("sent %u, received %u, poll says %d", sent,
-			     atomic_load(&received), b1_readable(a));
+			diag("sent %u, received %u, poll says %d",
+			     atomic_load(&sent), atomic_load(&received),
+			     b1_readable(a));
 			return false;
 		}
 		sched_yield();
@@ -299,7 +318,7 @@ static bool settles(unsigned int sent)
 
 static void test_rounds(void)
 {
-	unsigned int rounds = 0, sent = 0, i, k;
+	unsigned int rounds = 0, i, k;
 	uint64_t rand = 4711, start = b1_now();
 	pthread_t looker;
 	bool good = true;
@@ -316,7 +335,7 @@ static void test_rounds(void)
 		pthread_barrier_wait(&begin_round);
 		spin(rnd(&rand, 20000));
 		for (k = 1 + rnd(&rand, 3); k; k--)
-			sent += some(&rand);
+			atomic_fetch_add(&sent, some(&rand));
 		/* Who waits for a signal gets it, soon or less soon. */
 		while (atomic_load(&left) < GUESTS) {
 			spin(rnd(&rand, 3000));
@@ -327,7 +346,7 @@ static void test_rounds(void)
 				sched_yield();
 		}
 		pthread_barrier_wait(&end_round);
-		good = settles(sent);
+		good = settles();
 		rounds++;
 	}
 	atomic_store(&over, true);
@@ -340,7 +359,8 @@ static void test_rounds(void)
 			pthread_kill(resident[i], SIGUSR1);
 			b1_msleep(2);
 		} while (pthread_tryjoin_np(resident[i], NULL));
-	ok(good, "%u rounds, %u messages: no wake-up is lost", rounds, sent);
+	ok(good, "%u rounds, %u messages: no wake-up is lost", rounds,
+	   atomic_load(&sent));
 	ok(!atomic_load(&odd), "no odd result (%u)", atomic_load(&odd));
 	diag("guests: %u received, %u deadlines, %u signals, %u no room, %u faults, %u nothing",
 	     outcome[GOT], outcome[TIMED_OUT], outcome[SIGNALLED],
@@ -388,7 +408,8 @@ int main(void)
 	b = b1_open();
 	c = b1_open();
 	node = b1_node_to(a, b, &handle);
-	node_c = b1_node_to(c, a, &handle_c);
+	b1_node_to(c, a, &handle_c);
+	b1_node_to(c, b, &to_c);
 	test_rounds();
 	test_killed();
 	ok(b1_empty(a) && b1_empty(b), "nothing is left");

@@ -456,6 +456,43 @@ static void test_stalled(void)
 	close_peers();
 }
 
+/* What they wait for is taken by the first: all must hear that nothing is left. */
+static void test_nothing_left(void)
+{
+	pthread_t thread[3];
+	struct stalling x[4];
+	unsigned int i, good = 0, k;
+
+	if (stall_fd <= 0)
+		return;
+	open_peers();
+	b1_says(b, handle, "only");
+	stall(&x[0]);
+	for (i = 1; i < 4; i++) {
+		x[i] = (struct stalling){ .page = x[0].page };
+		pthread_create(&thread[i - 1], NULL, stalling, &x[i]);
+	}
+	sleeper_how(&s[0], a, BY_BATCH, b1_now() + 500 * MS, 0);
+	sleeper_wait(&s[1], a);
+	b1_msleep(100);
+	provide(x[0].page);
+	pthread_join(x[0].thread, NULL);
+	for (i = 0; i < 3; i++) {
+		/* no more than 10 s for a call that does not wait */
+		for (k = 0; k < 10000; k++) {
+			if (!pthread_tryjoin_np(thread[i], NULL))
+				break;
+			b1_msleep(1);
+		}
+		good += k < 10000 && x[i + 1].result == EAGAIN;
+	}
+	ok(good == 3, "three RECVs that waited their turn: EAGAIN (%u)", good);
+	ok(sleeper_end(&s[0]) == ETIMEDOUT, "a deadline is met");
+	b1_says(b, handle, "next");
+	ok(sleeper_has(&s[1], "next"), "and who sleeps has what comes next");
+	close_peers();
+}
+
 int main(void)
 {
 	test_exactly();
@@ -465,5 +502,6 @@ int main(void)
 	test_fault();
 	test_pollers();
 	test_stalled();
+	test_nothing_left();
 	return done_testing();
 }

@@ -28,12 +28,6 @@ static struct table table;
 static struct bus1_cpu *cpus; /* mapped when they are read first */
 static uint32_t front_used; /* entries of each */
 
-static const uint32_t events[] = {
-	[BUS1_SUM_PEERS] = BUS1_PEER_EVENTS,
-	[BUS1_SUM_PAIRS] = BUS1_PAIR_EVENTS,
-	[BUS1_SUM_TIMES] = BUS1_TIME_EVENTS,
-};
-
 static size_t cpus_size(void)
 {
 	return bpf_map__max_entries(skel->maps.cpus) * sizeof(*cpus);
@@ -52,9 +46,8 @@ struct bpf_object *sums_open(const struct sums_want *want)
 	memcpy((void *)&skel->rodata->filter, &filter, sizeof(filter));
 	skel->rodata->want = what;
 	skel->rodata->minor = module_minor();
-	skel->rodata->want_peer = want->by_peer;
-	skel->rodata->want_node = want->by_node;
-	skel->rodata->counted = events[what];
+	skel->rodata->by = want->by_node ? BUS1_BY_NODE :
+			   want->by_peer ? BUS1_BY_PEER : BUS1_BY_ALL;
 	for (front_used = BUS1_FRONT; front_used > options.entries;)
 		front_used /= 2;
 	skel->rodata->front_mask = front_used - 1;
@@ -257,7 +250,7 @@ void sums_event(const struct sums_want *want, const struct item *item)
 	struct bus1_slot_key key;
 	struct sum *sum;
 
-	if (!(events[want->what] & BUS1_EVENT_BIT(e->type)))
+	if (!(bus1_sum_events(want->what) & BUS1_EVENT_BIT(e->type)))
 		return;
 	if (want->what == BUS1_SUM_TIMES) {
 		bus1_time_of(e->type, e->arg, want->by_peer, want->by_node,
