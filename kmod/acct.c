@@ -555,6 +555,18 @@ int bus1_charge_take(struct bus1_charge *charge, struct bus1_trace *trace,
 	return 0;
 }
 
+/* bus1_charge_take(), but only if there is no need for the lock. */
+bool bus1_charge_take_stock(struct bus1_charge *charge,
+			    struct bus1_trace *trace, u32 objects, u64 bytes)
+{
+	if (bytes > BUS1_STOCK_BYTES || !bus1_stock_take(trace, objects, bytes))
+		return false;
+	charge->trace = trace;
+	charge->objects = objects;
+	charge->bytes = bytes;
+	return true;
+}
+
 /* bus1_charge_return(), where it does not go into an open stock. */
 static noinline void bus1_charge_give(struct bus1_trace *trace, u32 objects,
 				      u32 bytes)

@@ -66,6 +66,7 @@ static inline int bus1_refuse(struct bus1_fault *fault, int err, u32 check,
  * @kind:            BUS1_TX_*
  * @n_messages:      messages in @items
  * @n_notifications: notifications in @items
+ * @grouped:         items for one peer are next to each other
  * @items:           bus1_item.entry, in the order of delivery
  *
  * Belongs to one thread.
@@ -76,6 +77,7 @@ struct bus1_tx {
 	u32 kind;
 	u32 n_messages;
 	u32 n_notifications;
+	bool grouped;
 	struct list_head items;
 };
 
@@ -90,6 +92,14 @@ struct bus1_charge {
 	struct bus1_trace *trace;
 	u32 objects;
 	u32 bytes;
+};
+
+/* Memory for messages of a class, allocated ahead */
+#define BUS1_N_SPARES 16
+struct bus1_spares {
+	unsigned int class;
+	unsigned int n;
+	void *memory[BUS1_N_SPARES];
 };
 
 /**
@@ -158,6 +168,7 @@ struct bus1_send_op {
 	size_t n_charged;
 	struct bus1_payload *payload;
 	size_t n_bytes;
+	struct bus1_spares spares;
 	struct bus1_tx tx;
 };
 

@@ -6,7 +6,6 @@
  * and printed without: the file can be as long as it likes.
  */
 #include <linux/debugfs.h>
-#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
@@ -92,14 +91,6 @@ static void bus1_snapshot_clear(struct bus1_snapshot *snap)
 	};
 }
 
-/* Coarse CLOCK_MONOTONIC ns of the last SEND through it, or 0. */
-static u64 bus1_snapshot_used(const struct bus1_handle *handle)
-{
-	unsigned long used = READ_ONCE(handle->used);
-
-	return used ? ktime_get_coarse_ns() - (jiffies - used) * TICK_NSEC : 0;
-}
-
 /* A line for an entry of the table. */
 static void bus1_snapshot_fill(struct bus1_snapshot_entry *entry,
 			       struct bus1_item *item)
@@ -122,7 +113,7 @@ static void bus1_snapshot_fill(struct bus1_snapshot_entry *entry,
 			.kind = BUS1_SNAPSHOT_HANDLE,
 			.id = handle->id,
 			.time = handle->created,
-			.used = bus1_snapshot_used(handle),
+			.used = READ_ONCE(handle->used),
 			.node_peer = handle->node->item.peer->id,
 			.node = handle->node->id,
 			.tx_peer = handle->from,

@@ -277,8 +277,8 @@ struct bus1_node {
  * @ref:        its liveness (@holds), the queued @item, a running RECV
  * @holds:      see above
  * @id:         0 while in flight; then constant
- * @used:       jiffies at the last SEND through it, or 0. Written without a lock,
- *              where @holds has the cache line anyway
+ * @used:       coarse CLOCK_MONOTONIC ns of the last SEND through it, or 0.
+ *              Written without a lock, where @holds has the cache line anyway
  * @node:       referenced. Constant
  * @node_entry: in node->handles, or empty. Under node->lock
  * @released:   its ID is gone. Written under peer->lock; a hint elsewhere
@@ -300,7 +300,7 @@ struct bus1_handle {
 	refcount_t ref;
 	refcount_t holds;
 	u64 id;
-	unsigned long used;
+	u64 used;
 	struct bus1_node *node;
 	struct list_head node_entry;
 	bool released;
@@ -325,7 +325,8 @@ static_assert((u16)(BUS1_MAX_TRANSFERS - 1) == BUS1_MAX_TRANSFERS - 1);
  * Of those that were looked up lately, one for each of so many values of the ID's
  * lowest bits; what is released is forgotten.
  */
-#define BUS1_N_RECENT 8
+#define BUS1_N_RECENT_HANDLES 64
+#define BUS1_N_RECENT_NODES 8
 struct bus1_recent {
 	u64 id;
 	struct bus1_item *item;
@@ -386,7 +387,7 @@ struct bus1_peer {
 	atomic64_t tx_seq;
 	struct xarray ids;
 	u64 anchor; /* xa_lock of ids, as below */
-	struct bus1_recent handles[BUS1_N_RECENT];
+	struct bus1_recent handles[BUS1_N_RECENT_HANDLES];
 
 	/* Written by senders */
 	struct llist_head incoming ____cacheline_aligned_in_smp;
@@ -407,7 +408,7 @@ struct bus1_peer {
 		u64 n_recv;
 		u64 n_nodes;
 		u64 n_handles;
-		struct bus1_recent nodes[BUS1_N_RECENT];
+		struct bus1_recent nodes[BUS1_N_RECENT_NODES];
 		char name[BUS1_MAX_NAME + 1];
 	} data;
 };
@@ -468,6 +469,8 @@ bool bus1_trace_held(struct bus1_user *user, const struct bus1_peer *claimant,
 		     u64 held[BUS1_N_RESOURCES]);
 int bus1_charge_take(struct bus1_charge *charge, struct bus1_trace *trace,
 		     u32 objects, u32 bytes, u32 op, struct bus1_fault *fault);
+bool bus1_charge_take_stock(struct bus1_charge *charge,
+			    struct bus1_trace *trace, u32 objects, u64 bytes);
 void bus1_charge_return(struct bus1_charge *charge);
 void bus1_charge_split(struct bus1_charge *charge, struct bus1_charge *part,
 		       u32 objects);
@@ -514,6 +517,8 @@ struct bus1_trace *bus1_handle_trace(struct bus1_handle *handle);
 int bus1_mem_init(void);
 void bus1_mem_exit(void);
 void *bus1_mem_alloc(size_t size, unsigned int *class);
+void *bus1_mem_spare(struct bus1_spares *spares, size_t size, size_t n);
+void bus1_mem_unspare(struct bus1_spares *spares);
 void bus1_mem_free(void *memory, unsigned int class);
 bool bus1_mem_fits(size_t size);
 struct bus1_payload *bus1_payload_new(struct iov_iter *from, size_t n);
@@ -524,7 +529,9 @@ int bus1_payload_copy(const struct bus1_payload *payload,
 
 /* message.c */
 bool bus1_msg_fits(size_t n_handles, size_t n_data);
-struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
+size_t bus1_msg_size(size_t n_handles, size_t n_data);
+struct bus1_msg *bus1_msg_new(void *memory, unsigned int class,
+			      struct bus1_peer *sender,
 			      const struct bus1_handle *dest,
 			      size_t n_handles, size_t n_data,
 			      struct bus1_payload *payload,

@@ -97,6 +97,38 @@ void *bus1_mem_alloc(size_t size, unsigned int *class)
 	return kvmalloc(size, BUS1_GFP);
 }
 
+/**
+ * bus1_mem_spare() - memory for one of many messages of the same size
+ * @spares: what was allocated ahead; all 0 at first, to be given back to
+ *          bus1_mem_unspare()
+ * @size:   bytes
+ * @n:      how many more will be asked for, this one included
+ *
+ * Return: the memory, whose class is @spares->class, or NULL.
+ */
+void *bus1_mem_spare(struct bus1_spares *spares, size_t size, size_t n)
+{
+	if (!spares->n) {
+		spares->class = bus1_mem_class(size);
+		if (n == 1 || spares->class >= BUS1_MEM_PAGES)
+			return bus1_mem_alloc(size, &spares->class);
+		n = min_t(size_t, n, BUS1_N_SPARES);
+		spares->n = kmem_cache_alloc_bulk(bus1_mem_caches[spares->class],
+						  BUS1_GFP, n, spares->memory);
+		if (!spares->n)
+			return NULL;
+	}
+	return spares->memory[--spares->n];
+}
+
+void bus1_mem_unspare(struct bus1_spares *spares)
+{
+	if (spares->n)
+		kmem_cache_free_bulk(bus1_mem_caches[spares->class], spares->n,
+				     spares->memory);
+	spares->n = 0;
+}
+
 void bus1_mem_free(void *memory, unsigned int class)
 {
 	if (class < BUS1_MEM_LARGE)

@@ -6,16 +6,24 @@
 #include "internal.h"
 #include "trace.h"
 
-/* May the data be in the message itself? */
-bool bus1_msg_fits(size_t n_handles, size_t n_data)
+/* What a message takes, with so many handles and its data, if that is inside. */
+size_t bus1_msg_size(size_t n_handles, size_t n_data)
 {
 	struct bus1_msg *message;
 
-	return bus1_mem_fits(struct_size(message, handles, n_handles) + n_data);
+	return struct_size(message, handles, n_handles) + n_data;
+}
+
+/* May the data be in the message itself? */
+bool bus1_msg_fits(size_t n_handles, size_t n_data)
+{
+	return bus1_mem_fits(bus1_msg_size(n_handles, n_data));
 }
 
 /**
  * bus1_msg_new() - make a message to one node
+ * @memory:    bus1_msg_size() bytes
+ * @class:     of the memory
  * @sender:    who sends
  * @dest:      where it goes: a handle that the caller holds until the message is
  *             linked and looked after
@@ -25,25 +33,17 @@ bool bus1_msg_fits(size_t n_handles, size_t n_data)
  *             bus1_msg_fill() does then; gets another reference
  * @charge:    for all that; taken over
  *
- * Return: the message with one reference, or NULL if there is no memory.
+ * Return: the message with one reference.
  */
-struct bus1_msg *bus1_msg_new(struct bus1_peer *sender,
+struct bus1_msg *bus1_msg_new(void *memory, unsigned int class,
+			      struct bus1_peer *sender,
 			      const struct bus1_handle *dest,
 			      size_t n_handles, size_t n_data,
 			      struct bus1_payload *payload,
 			      struct bus1_charge *charge)
 {
 	const struct bus1_node *node = dest->node;
-	struct bus1_msg *message;
-	unsigned int class;
-	size_t size;
-
-	size = struct_size(message, handles, n_handles);
-	if (!payload)
-		size += n_data;
-	message = bus1_mem_alloc(size, &class);
-	if (!message)
-		return NULL;
+	struct bus1_msg *message = memory;
 
 	/* What is missing is set when it is added to a transaction. */
 	message->item.type = BUS1_MESSAGE_TYPE_USER;

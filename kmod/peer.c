@@ -160,9 +160,15 @@ struct bus1_item *bus1_peer_find(struct bus1_peer *peer, u64 id)
 	return xa_load(&peer->ids, id >> 1);
 }
 
-static struct bus1_recent *bus1_peer_recent(struct bus1_recent *recent, u64 id)
+/* Where the handle, or node, of that ID is if it was looked up lately. */
+static struct bus1_recent *bus1_recent_handle(struct bus1_peer *peer, u64 id)
 {
-	return &recent[(id >> 1) % BUS1_N_RECENT];
+	return &peer->handles[(id >> 1) % BUS1_N_RECENT_HANDLES];
+}
+
+static struct bus1_recent *bus1_recent_node(struct bus1_peer *peer, u64 id)
+{
+	return &peer->data.nodes[(id >> 1) % BUS1_N_RECENT_NODES];
 }
 
 /**
@@ -174,7 +180,7 @@ static struct bus1_recent *bus1_peer_recent(struct bus1_recent *recent, u64 id)
  */
 struct bus1_handle *bus1_peer_hold(struct bus1_peer *peer, u64 id)
 {
-	struct bus1_recent *recent = bus1_peer_recent(peer->handles, id);
+	struct bus1_recent *recent = bus1_recent_handle(peer, id);
 	struct bus1_handle *handle = NULL;
 	struct bus1_item *item;
 
@@ -197,7 +203,7 @@ out:
 /* The node that an ID of a message names, or NULL. peer->lock is held. */
 struct bus1_item *bus1_peer_node(struct bus1_peer *peer, u64 id)
 {
-	struct bus1_recent *recent = bus1_peer_recent(peer->data.nodes, id);
+	struct bus1_recent *recent = bus1_recent_node(peer, id);
 
 	lockdep_assert_held(&peer->lock);
 	if (recent->id != id || !recent->item) {
@@ -245,10 +251,10 @@ void bus1_peer_erase(struct bus1_peer *peer, u64 id, struct bus1_item *item)
 	WARN_ON_ONCE(old != item);
 	if (bus1_item_is_node(item)) {
 		peer->data.n_nodes--;
-		recent = bus1_peer_recent(peer->data.nodes, id);
+		recent = bus1_recent_node(peer, id);
 	} else {
 		peer->data.n_handles--;
-		recent = bus1_peer_recent(peer->handles, id);
+		recent = bus1_recent_handle(peer, id);
 	}
 	if (recent->item == item)
 		recent->item = NULL;

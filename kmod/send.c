@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* SEND: one message for each destination, in one transaction. */
 #include <linux/export.h>
+#include <linux/hash.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -8,6 +9,39 @@
 #include "defect.h"
 #include "internal.h"
 #include "trace.h"
+
+/* Destinations between two chances to be rescheduled. */
+#define BUS1_SEND_BREATH 32
+
+/*
+ * Are all receivers different? Then there is nothing to sort. If there is no memory
+ * to find out, they may not be.
+ */
+static bool bus1_send_distinct(const struct bus1_send_op *op)
+{
+	const unsigned int bits = fls_long(op->n_dests);
+	const size_t mask = (1UL << bits) - 1;
+	struct bus1_peer **seen, *peer;
+	size_t i, at = 0;
+
+	/* More than as many places as destinations, so there is one for each. */
+	seen = kvcalloc(mask + 1, sizeof(*seen), BUS1_GFP);
+	if (!seen)
+		return false;
+	for (i = 0; i < op->n_dests; i++) {
+		peer = op->dests[i].handle->node->item.peer;
+		at = hash_ptr(peer, bits);
+		while (seen[at] && seen[at] != peer)
+			at = (at + 1) & mask;
+		if (seen[at])
+			break;
+		seen[at] = peer;
+		if (!(i % BUS1_SEND_BREATH))
+			cond_resched();
+	}
+	kvfree(seen);
+	return i == op->n_dests;
+}
 
 static int bus1_send_hold(struct bus1_send_op *op, const u64 *dests, size_t n)
 {
@@ -26,8 +60,11 @@ static int bus1_send_hold(struct bus1_send_op *op, const u64 *dests, size_t n)
 			return bus1_refuse(op->fault, -EBADRQC, BUS1_CHECK_ID,
 					   dests[i]);
 		op->n_dests++;
-		cond_resched();
+		if (!(i % BUS1_SEND_BREATH))
+			cond_resched();
 	}
+	if (n > 1)
+		op->tx.grouped = bus1_send_distinct(op);
 	return 0;
 }
 
@@ -59,6 +96,37 @@ static int bus1_send_charge_dest(struct bus1_send_op *op,
 	return 0;
 }
 
+/* All messages at once, if they are charged to one user who lets them have it. */
+static bool bus1_send_charge_all(struct bus1_send_op *op)
+{
+	const u32 objects = 1 + op->sources.n;
+	struct bus1_trace *trace = NULL;
+	struct bus1_charge all;
+	size_t i;
+
+	for (i = 0; i < op->n_dests; i++) {
+		if (READ_ONCE(op->dests[i].handle->node->dead))
+			return false;
+		if (i && bus1_handle_trace(op->dests[i].handle) != trace)
+			return false;
+		trace = trace ?: bus1_handle_trace(op->dests[i].handle);
+		if (!trace)
+			return false;
+		if (!(i % BUS1_SEND_BREATH))
+			cond_resched();
+	}
+	if (!bus1_charge_take_stock(&all, trace, op->n_dests * objects,
+				    (u64)op->n_dests * op->n_bytes))
+		return false;
+	for (i = 0; i < op->n_dests; i++) {
+		op->dests[i].charge = all;
+		op->dests[i].charge.objects = objects;
+		op->dests[i].charge.bytes = op->n_bytes;
+	}
+	op->n_charged = op->n_dests;
+	return true;
+}
+
 /* Charge all that will be made, before it is, and before data is copied. */
 static int bus1_send_charge(struct bus1_send_op *op, u64 flags)
 {
@@ -68,6 +136,8 @@ static int bus1_send_charge(struct bus1_send_op *op, u64 flags)
 	r = bus1_charge_take(&op->sources.charge, op->peer->trace,
 			     op->sources.n_created, 0, BUS1_OP_SEND,
 			     op->fault);
+	if (!r && op->n_dests > 1 && bus1_send_charge_all(op))
+		return 0;
 	for (i = 0; !r && i < op->n_dests; i++) {
 		r = bus1_send_charge_dest(op, &op->dests[i], flags);
 		if (op->dests[i].charge.trace)
@@ -112,13 +182,19 @@ static int bus1_send_msg(struct bus1_send_op *op, u32 index,
 	struct bus1_dest *dest = &op->dests[index];
 	struct bus1_msg *message;
 	struct bus1_handle *handle;
+	void *memory;
 	size_t i;
 	int r;
 
-	message = bus1_msg_new(op->peer, dest->handle, op->sources.n,
-			       op->n_bytes, op->payload, &dest->charge);
-	if (!message)
+	memory = bus1_mem_spare(&op->spares,
+				bus1_msg_size(op->sources.n, op->payload ? 0 :
+					      op->n_bytes),
+				op->n_charged - op->tx.n_messages);
+	if (!memory)
 		goto err_memory;
+	message = bus1_msg_new(memory, op->spares.class, op->peer, dest->handle,
+			       op->sources.n, op->n_bytes, op->payload,
+			       &dest->charge);
 	message->index = index;
 	/* It goes the way of all others, also if it stays incomplete. */
 	bus1_tx_add(&op->tx, &message->item);
@@ -204,10 +280,12 @@ int bus1_send_prepare(struct bus1_send_op *op, struct bus1_peer *peer,
 		r = bus1_send_msg(op, i, data);
 		if (r)
 			goto err_abort;
-		cond_resched();
+		if (!(i % BUS1_SEND_BREATH))
+			cond_resched();
 	}
 	/* From here on the messages keep it. */
 	op->payload = bus1_payload_put(op->payload);
+	bus1_mem_unspare(&op->spares);
 	return 0;
 
 err_abort:
@@ -217,20 +295,21 @@ err_abort:
 EXPORT_SYMBOL_GPL(bus1_send_prepare);
 
 /*
- * @sent: or else it failed. Threads may send through a handle at once: whoever is
- * last wins, a tick more or less.
+ * @used: the time, or 0 if nothing was sent. Threads may send through a handle at
+ * once: whoever is last wins, a tick more or less.
  */
-static void bus1_send_unhold(struct bus1_send_op *op, bool sent)
+static void bus1_send_unhold(struct bus1_send_op *op, u64 used)
 {
 	size_t i;
 
 	for (i = 0; i < op->n_dests; i++) {
-		if (sent && !op->dests[i].error)
-			WRITE_ONCE(op->dests[i].handle->used, jiffies);
+		if (used && !op->dests[i].error)
+			WRITE_ONCE(op->dests[i].handle->used, used);
 		/* Left from an abort; the handle keeps the user. */
 		bus1_charge_return(&op->dests[i].charge);
 		bus1_handle_unhold(op->dests[i].handle, &op->tx);
-		cond_resched();
+		if (!(i % BUS1_SEND_BREATH))
+			cond_resched();
 	}
 	if (op->dests != &op->single)
 		kvfree(op->dests);
@@ -303,7 +382,7 @@ void bus1_send_commit(struct bus1_send_op *op)
 		bus1_send_commit_loose(op);
 	else
 		bus1_tx_commit(&op->tx);
-	bus1_send_unhold(op, true);
+	bus1_send_unhold(op, ktime_get_coarse_ns());
 	bus1_sources_finish(&op->sources, &op->tx);
 	bus1_tx_commit(&op->tx);
 }
@@ -327,7 +406,9 @@ int bus1_send_one(struct bus1_peer *peer, u64 dest, struct iov_iter *data,
 	struct bus1_handle *handle;
 	struct bus1_trace *trace;
 	struct bus1_msg *message;
+	unsigned int class;
 	struct bus1_tx tx;
+	void *memory;
 	int r = 1;
 
 	charge.trace = NULL;
@@ -345,9 +426,11 @@ int bus1_send_one(struct bus1_peer *peer, u64 dest, struct iov_iter *data,
 		r = r == -ESHUTDOWN ? 1 : r;
 		goto err_unhold;
 	}
-	message = bus1_msg_new(peer, handle, 0, n_data, NULL, &charge);
-	if (!message)
+	memory = bus1_mem_alloc(bus1_msg_size(0, n_data), &class);
+	if (!memory)
 		goto err_memory;
+	message = bus1_msg_new(memory, class, peer, handle, 0, n_data, NULL,
+			       &charge);
 	r = n_data ? bus1_msg_fill(message, data) : 0;
 	if (r) {
 		r = bus1_refuse(fault, r, r == -EFAULT ? BUS1_CHECK_IOVEC :
@@ -358,7 +441,7 @@ int bus1_send_one(struct bus1_peer *peer, u64 dest, struct iov_iter *data,
 
 	bus1_tx_init(&tx, peer, BUS1_TX_SEND);
 	bus1_tx_commit_one(&tx, message);
-	WRITE_ONCE(handle->used, jiffies);
+	WRITE_ONCE(handle->used, ktime_get_coarse_ns());
 	bus1_handle_unhold(handle, &tx);
 	if (unlikely(!list_empty(&tx.items)))
 		bus1_tx_commit(&tx);
@@ -383,6 +466,7 @@ void bus1_send_abort(struct bus1_send_op *op)
 	struct bus1_msg *message, *tmp;
 	LIST_HEAD(messages);
 
+	bus1_mem_unspare(&op->spares);
 	list_splice_init(&op->tx.items, &messages);
 	bus1_tx_init(&op->tx, op->peer, BUS1_TX_DROP);
 	/* New nodes first: they die before their handles do. */
@@ -393,7 +477,7 @@ void bus1_send_abort(struct bus1_send_op *op)
 		cond_resched();
 	}
 	if (op->dests)
-		bus1_send_unhold(op, false);
+		bus1_send_unhold(op, 0);
 	bus1_tx_commit(&op->tx);
 }
 EXPORT_SYMBOL_GPL(bus1_send_abort);

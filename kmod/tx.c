@@ -56,6 +56,7 @@ void bus1_tx_init(struct bus1_tx *tx, struct bus1_peer *peer, u32 kind)
 	tx->kind = kind;
 	tx->n_messages = 0;
 	tx->n_notifications = 0;
+	tx->grouped = false;
 	INIT_LIST_HEAD(&tx->items);
 }
 
@@ -103,13 +104,14 @@ static u64 bus1_tx_time(void)
 	return 0;
 }
 
-/* Sort by receiver, and chain; returns the first item, or NULL. */
+/* Group by receiver, and chain; returns the first item, or NULL. */
 static struct bus1_item *bus1_tx_chain(struct bus1_tx *tx, u64 time,
 				       u32 *n_receivers)
 {
 	struct bus1_item *item, *head = NULL, *prev = NULL;
 
-	if (!list_empty(&tx->items) && !list_is_singular(&tx->items))
+	if (!tx->grouped && !list_empty(&tx->items) &&
+	    !list_is_singular(&tx->items))
 		list_sort(NULL, &tx->items, bus1_item_cmp);
 
 	*n_receivers = 0;

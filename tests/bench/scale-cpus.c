@@ -34,7 +34,7 @@
 #define RUN_NS 2000000ull
 #define FAN 4
 #define AHEAD 64
-#define MARKED 500
+#define MARKED 1000
 /* Before both begin, they have heard that they should. */
 #define HEADSTART_NS 2000000ull
 

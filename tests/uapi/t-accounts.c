@@ -58,7 +58,7 @@ static void test_pieces(void)
 	size_t n;
 
 	whole = quota_file(QUOTA_ACCOUNTS);
-	ok(!strncmp(whole, "bus1-accounts schema=1.3 time=", 30),
+	ok(!strncmp(whole, "bus1-accounts schema=1.4 time=", 30),
 	   "the first line");
 	ok(in_order(whole) && quota_adds_up(), "lines ascend and add up");
 	for (n = 1; n < 70000; n = n * 7 + 1) {

@@ -120,7 +120,7 @@ static void test_header(void)
 	line[strcspn(line, "\n")] = 0;
 	t = value(line, "time");
 	now = b1_now();
-	ok(!strncmp(line, "bus1-objects schema=1.3 ", 24) && t <= now &&
+	ok(!strncmp(line, "bus1-objects schema=1.4 ", 24) && t <= now &&
 		   now - t < 10000000000ull,
 	   "the first line: %s", line);
 }

@@ -410,7 +410,7 @@ static void test_peers(void)
 		line[0] = 0;
 	if (f)
 		fclose(f);
-	ok(!strncmp(line, "bus1-peers schema=1.3 time=", 27) &&
+	ok(!strncmp(line, "bus1-peers schema=1.4 time=", 27) &&
 		   value(line, "time") >= start &&
 		   value(line, "time") <= b1_now(),
 	   "the first line of peers: %.*s", (int)strcspn(line, "\n"), line);

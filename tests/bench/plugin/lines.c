@@ -10,7 +10,7 @@
  * For each section FILE has a line "section OPERATIONS NAME" and then, for each
  * 64 bytes of the kernel's memory that both accessed and at least one wrote, a
  * line "line ADDRESS" and lines "access CPU PC LOADS STORES". What interrupts
- * and exceptions do does not count, nor what happens less than once in a hundred
+ * and exceptions do does not count, nor what happens less than once in 20
  * operations.
  */
 #include <inttypes.h>
@@ -143,7 +143,7 @@ static void show(const struct access *first, const struct access *end,
 /* Both are done: print the section, and forget it. */
 static void report(const char *text)
 {
-	uint64_t least = strtoull(text, NULL, 10) / 100;
+	uint64_t least = strtoull(text, NULL, 10) / 20;
 	struct access *a, *end;
 	size_t n = 0, i;
 
