@@ -133,17 +133,37 @@ struct bus1_item___module {
 	u8 type;
 } __attribute__((preserve_access_index));
 
+struct bus1_part___module {
+	void *data;
+} __attribute__((preserve_access_index));
+
 struct bus1_payload___module {
-	size_t size;
-	u8 data[];
+	struct bus1_part___module parts[1];
 } __attribute__((preserve_access_index));
 
 struct bus1_msg___module {
 	struct bus1_item___module item;
 	u32 index;
+	u32 n_handles;
 	u64 node_id;
+	size_t n_data;
 	struct bus1_payload___module *payload;
+	void *handles[1];
 } __attribute__((preserve_access_index));
+
+/* It is behind the handles, or in parts, of which the first is long enough. */
+static __always_inline const void *
+payload_data(struct bus1_msg___module *message)
+{
+	struct bus1_payload___module *payload = BPF_CORE_READ(message, payload);
+
+	if (!payload)
+		return (void *)message +
+		       bpf_core_field_offset(struct bus1_msg___module,
+					     handles) +
+		       BPF_CORE_READ(message, n_handles) * sizeof(void *);
+	return BPF_CORE_READ(payload, parts[0].data);
+}
 
 /* Where a message is at hand that is about to be sent: before its msg_send */
 SEC("fentry/bus1_trace_send")
@@ -152,8 +172,8 @@ int payload(__u64 *ctx)
 	struct bus1_item___module *item = (void *)ctx[0];
 	const struct bus1_roles roles = { 5, NO, 0, 3, 3, 4 };
 	__u64 arg[5] = {};
-	struct bus1_payload___module *data;
 	struct bus1_msg___module *message;
+	const void *data;
 	struct bus1_bytes *b;
 	size_t size;
 
@@ -161,9 +181,10 @@ int payload(__u64 *ctx)
 		return 0;
 	message = (void *)item -
 		  bpf_core_field_offset(struct bus1_msg___module, item);
-	data = BPF_CORE_READ(message, payload);
-	if (!data)
+	size = BPF_CORE_READ(message, n_data);
+	if (!size)
 		return 0;
+	data = payload_data(message);
 	arg[0] = BPF_CORE_READ(item, tx_peer);
 	arg[1] = BPF_CORE_READ(item, tx);
 	arg[2] = BPF_CORE_READ(message, index);
@@ -178,12 +199,11 @@ int payload(__u64 *ctx)
 	b->peer = arg[0];
 	b->tx = arg[1];
 	b->index = arg[2];
-	size = BPF_CORE_READ(data, size);
 	if (size > want_payload)
 		size = want_payload;
 	if (size > sizeof(b->data))
 		size = sizeof(b->data);
-	if (bpf_probe_read_kernel(b->data, size, &data->data))
+	if (bpf_probe_read_kernel(b->data, size, data))
 		size = 0;
 	b->n = size;
 	bpf_ringbuf_submit(b, BPF_RB_NO_WAKEUP);

@@ -63,18 +63,10 @@ void bus1_handle_put(struct bus1_handle *handle)
 	bus1_peer_put(peer);
 }
 
-/**
- * bus1_handle_unhold() - let go of a live handle
- * @handle: the handle
- * @tx:     gets the node's HANDLE_RELEASE, if this ends its last handle
- */
-void bus1_handle_unhold(struct bus1_handle *handle, struct bus1_tx *tx)
+/* bus1_handle_unhold() of the last hold. */
+void bus1_handle_drop(struct bus1_handle *handle, struct bus1_tx *tx)
 {
 	struct bus1_node *node = handle->node;
-
-	/* Behind all that was sent through it. Litmus: last-hold. */
-	if (!refcount_dec_and_test(&handle->holds))
-		return;
 
 	spin_lock(&node->lock);
 	list_del_init(&handle->node_entry);
@@ -86,25 +78,14 @@ void bus1_handle_unhold(struct bus1_handle *handle, struct bus1_tx *tx)
 	bus1_handle_put(handle);
 }
 
-/**
- * bus1_handle_trace() - what the owner claims from the user of the node
- * @handle: the handle, held
- *
- * Return: the trace, alive as long as the hold and the owner is open; or NULL if
- * there is no memory.
- */
-struct bus1_trace *bus1_handle_trace(struct bus1_handle *handle)
+/* bus1_handle_trace() of a handle to a node of another user, the first time. */
+struct bus1_trace *bus1_handle_remember(struct bus1_handle *handle)
 {
 	struct bus1_peer *peer = handle->item.peer;
-	struct bus1_user *user = handle->node->item.peer->user;
-	struct bus1_trace *trace = READ_ONCE(handle->trace), *old;
+	struct bus1_trace *trace, *old;
 
-	if (trace)
-		return trace;
-	if (user == peer->user)
-		return peer->trace;
 	WRITE_ONCE(peer->foreign, true);
-	trace = bus1_trace_get(user, peer);
+	trace = bus1_trace_get(handle->node->item.peer->user, peer);
 	if (!trace)
 		return NULL;
 	/* Another thread may have done the same. Litmus: trace. */

@@ -53,6 +53,7 @@
 #include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
+#include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include <linux/uidgid.h>
 #include <linux/xarray.h>
@@ -509,27 +510,66 @@ struct bus1_handle *bus1_handle_new(struct bus1_node *node,
 				    struct bus1_peer *peer);
 struct bus1_handle *bus1_handle_get(struct bus1_handle *handle);
 void bus1_handle_put(struct bus1_handle *handle);
-void bus1_handle_unhold(struct bus1_handle *handle, struct bus1_tx *tx);
+void bus1_handle_drop(struct bus1_handle *handle, struct bus1_tx *tx);
 bool bus1_handle_install(struct bus1_handle *handle, u64 id);
-struct bus1_trace *bus1_handle_trace(struct bus1_handle *handle);
+struct bus1_trace *bus1_handle_remember(struct bus1_handle *handle);
+
+/**
+ * bus1_handle_unhold() - let go of a live handle
+ * @handle: the handle
+ * @tx:     gets the node's HANDLE_RELEASE, if this ends its last handle
+ */
+static inline void bus1_handle_unhold(struct bus1_handle *handle,
+				      struct bus1_tx *tx)
+{
+	/* Behind all that was sent through it. Litmus: last-hold. */
+	if (refcount_dec_and_test(&handle->holds))
+		bus1_handle_drop(handle, tx);
+}
+
+/**
+ * bus1_handle_trace() - what the owner claims from the user of the node
+ * @handle: the handle, held
+ *
+ * Return: the trace, alive as long as the hold and the owner is open; or NULL if
+ * there is no memory.
+ */
+static inline struct bus1_trace *bus1_handle_trace(struct bus1_handle *handle)
+{
+	struct bus1_peer *peer = handle->item.peer;
+
+	if (handle->node->item.peer->user == peer->user)
+		return peer->trace;
+	return READ_ONCE(handle->trace) ?: bus1_handle_remember(handle);
+}
 
 /* memory.c */
+#define BUS1_MEM_MAX (SZ_32K - 64) /* the largest class */
 int bus1_mem_init(void);
 void bus1_mem_exit(void);
 void *bus1_mem_alloc(size_t size, unsigned int *class);
 void *bus1_mem_spare(struct bus1_spares *spares, size_t size, size_t n);
 void bus1_mem_unspare(struct bus1_spares *spares);
 void bus1_mem_free(void *memory, unsigned int class);
-bool bus1_mem_fits(size_t size);
 struct bus1_payload *bus1_payload_new(struct iov_iter *from, size_t n);
 struct bus1_payload *bus1_payload_get(struct bus1_payload *payload);
 struct bus1_payload *bus1_payload_put(struct bus1_payload *payload);
 int bus1_payload_copy(const struct bus1_payload *payload,
 		      const struct iov_iter *to);
 
+/* What a message takes, with so many handles and its data, if that is inside. */
+static inline size_t bus1_msg_size(size_t n_handles, size_t n_data)
+{
+	return struct_size((struct bus1_msg *)NULL, handles, n_handles) + n_data;
+}
+
+/* May the data be in the message itself? */
+static inline bool bus1_msg_fits(size_t n_handles, size_t n_data)
+{
+	return bus1_msg_size(n_handles, n_data) <= BUS1_MEM_MAX;
+}
+
 /* message.c */
-bool bus1_msg_fits(size_t n_handles, size_t n_data);
-size_t bus1_msg_size(size_t n_handles, size_t n_data);
 struct bus1_msg *bus1_msg_new(void *memory, unsigned int class,
 			      struct bus1_peer *sender,
 			      const struct bus1_handle *dest,
@@ -575,8 +615,26 @@ void bus1_wake_pass(struct bus1_recv_op *op);
 
 /* tx.c */
 extern atomic64_t bus1_seq;
-void bus1_tx_init(struct bus1_tx *tx, struct bus1_peer *peer, u32 kind);
-u64 bus1_tx_draw(struct bus1_tx *tx);
+static inline void bus1_tx_init(struct bus1_tx *tx, struct bus1_peer *peer,
+				u32 kind)
+{
+	tx->peer = peer;
+	tx->number = 0;
+	tx->kind = kind;
+	tx->n_messages = 0;
+	tx->n_notifications = 0;
+	tx->grouped = false;
+	INIT_LIST_HEAD(&tx->items);
+}
+
+/* The number of the transaction, drawn when it is first asked for. */
+static inline u64 bus1_tx_draw(struct bus1_tx *tx)
+{
+	if (!tx->number)
+		tx->number = atomic64_inc_return(&tx->peer->tx_seq);
+	return tx->number;
+}
+
 void bus1_tx_add(struct bus1_tx *tx, struct bus1_item *item);
 void bus1_tx_commit(struct bus1_tx *tx);
 void bus1_tx_commit_one(struct bus1_tx *tx, struct bus1_msg *message);

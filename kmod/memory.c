@@ -15,12 +15,12 @@
  * one for a message around a page of data.
  */
 static const u16 bus1_mem_sizes[] = {
-	256, 512, 1024, 2048, SZ_4K + 256, SZ_8K + 256, SZ_16K - 64, SZ_32K - 64,
+	256, 512, 1024, 2048, SZ_4K + 256, SZ_8K + 256, SZ_16K - 64,
+	BUS1_MEM_MAX,
 };
 
 static struct kmem_cache *bus1_mem_caches[ARRAY_SIZE(bus1_mem_sizes)];
 
-#define BUS1_MEM_MAX (SZ_32K - 64)
 #define BUS1_MEM_LARGE ARRAY_SIZE(bus1_mem_sizes) /* of no class */
 #define BUS1_MEM_PAGES 5 /* from this one on, they need pages in a row */
 
@@ -135,12 +135,6 @@ void bus1_mem_free(void *memory, unsigned int class)
 		kmem_cache_free(bus1_mem_caches[class], memory);
 	else
 		kvfree(memory);
-}
-
-/* May a message of @size bytes be one object? */
-bool bus1_mem_fits(size_t size)
-{
-	return size <= BUS1_MEM_MAX;
 }
 
 /**

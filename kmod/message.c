@@ -6,20 +6,6 @@
 #include "internal.h"
 #include "trace.h"
 
-/* What a message takes, with so many handles and its data, if that is inside. */
-size_t bus1_msg_size(size_t n_handles, size_t n_data)
-{
-	struct bus1_msg *message;
-
-	return struct_size(message, handles, n_handles) + n_data;
-}
-
-/* May the data be in the message itself? */
-bool bus1_msg_fits(size_t n_handles, size_t n_data)
-{
-	return bus1_mem_fits(bus1_msg_size(n_handles, n_data));
-}
-
 /**
  * bus1_msg_new() - make a message to one node
  * @memory:    bus1_msg_size() bytes

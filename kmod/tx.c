@@ -49,25 +49,6 @@ void bus1_item_free(struct bus1_item *item)
 		kfree(bus1_item_handle(item));
 }
 
-void bus1_tx_init(struct bus1_tx *tx, struct bus1_peer *peer, u32 kind)
-{
-	tx->peer = peer;
-	tx->number = 0;
-	tx->kind = kind;
-	tx->n_messages = 0;
-	tx->n_notifications = 0;
-	tx->grouped = false;
-	INIT_LIST_HEAD(&tx->items);
-}
-
-/* The number of the transaction, drawn when it is first asked for. */
-u64 bus1_tx_draw(struct bus1_tx *tx)
-{
-	if (!tx->number)
-		tx->number = atomic64_inc_return(&tx->peer->tx_seq);
-	return tx->number;
-}
-
 /**
  * bus1_tx_add() - add an item
  * @tx:   the transaction

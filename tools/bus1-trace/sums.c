@@ -27,6 +27,7 @@ static enum bus1_sum_what what;
 static struct table table;
 static struct bus1_cpu *cpus; /* mapped when they are read first */
 static uint32_t front_used; /* entries of each */
+static uint32_t turn; /* as the programs have it */
 
 static size_t cpus_size(void)
 {
@@ -69,16 +70,21 @@ void sums_close(void)
 	if (cpus)
 		munmap(cpus, cpus_size());
 	cpus = NULL;
+	turn = 0;
 	bus1_sums__destroy(skel);
 	skel = NULL;
 }
 
 int sums_turn(void)
 {
+	uint32_t zero = 0;
 	int error;
 
 	/* the turn of the map waits for who still counts into either */
-	skel->bss->turn = !skel->bss->turn;
+	turn = !turn;
+	if (bpf_map_update_elem(bpf_map__fd(skel->maps.bss), &zero, &turn,
+				BPF_ANY))
+		return -errno;
 	error = turned_turn(&turned);
 
 	return error ? error : turned_turn(&names);
@@ -192,7 +198,7 @@ static int take_front(void)
 		cpus = map;
 	}
 	for (cpu = 0; cpu < bpf_map__max_entries(skel->maps.cpus); cpu++) {
-		f = cpus[cpu].front[!skel->bss->turn];
+		f = cpus[cpu].front[!turn];
 		for (i = 0; i < front_used; i++, f++) {
 			struct bus1_pair_key pair = { f->peer - 1, f->other };
 			struct bus1_slot_key slot = {
