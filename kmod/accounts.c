@@ -105,7 +105,8 @@ static void bus1_accounts_batch(struct bus1_accounts *acc)
 
 	acc->at = 0;
 	acc->n = 0;
-	bus1_user_lock(acc->user);
+	spin_lock(&acc->user->lock);
+	bus1_stocks_close(acc->user);
 	memcpy(acc->level, acc->user->level, sizeof(acc->level));
 	for (at = bus1_accounts_quota(acc->user, acc->claimant); at;
 	     at = rb_next(at)) {
@@ -285,7 +286,8 @@ void bus1_accounts_show(struct bus1_peer *peer, struct seq_file *m)
 	struct bus1_user *user = peer->user;
 	unsigned long uid;
 
-	bus1_user_lock(user);
+	spin_lock(&user->lock);
+	bus1_stocks_close(user);
 	memcpy(level, user->level, sizeof(level));
 	spin_unlock(&user->lock);
 	seq_printf(m, "bus1-max-objects:\t%llu\n", level[o].held);

@@ -331,8 +331,11 @@ static bool bus1_stock_open(struct bus1_trace *trace, u32 objects, u32 bytes)
 	return true;
 }
 
-/* Returns whether there was any. At most BUS1_STOCKS. */
-static bool bus1_stocks_close(struct bus1_user *user)
+/*
+ * Give back all stocks of a user, at most BUS1_STOCKS: its figures are what is
+ * pinned then. Returns whether there was any.
+ */
+bool bus1_stocks_close(struct bus1_user *user)
 {
 	const bool any = user->n_stocks;
 	struct bus1_trace *trace, *tmp;
@@ -340,13 +343,6 @@ static bool bus1_stocks_close(struct bus1_user *user)
 	list_for_each_entry_safe(trace, tmp, &user->stocks, stocked)
 		bus1_stock_close(trace);
 	return any;
-}
-
-/* Lock it, and let its figures be what is pinned. */
-void bus1_user_lock(struct bus1_user *user)
-{
-	spin_lock(&user->lock);
-	bus1_stocks_close(user);
 }
 
 /* Free what nobody needs any more. */
@@ -388,7 +384,8 @@ bool bus1_trace_held(struct bus1_user *user, const struct bus1_peer *claimant,
 	struct bus1_quota *quota;
 	bool any;
 
-	bus1_user_lock(user);
+	spin_lock(&user->lock);
+	bus1_stocks_close(user);
 	quota = bus1_quota_find(user, claimant->uid, NULL);
 	if (quota)
 		trace = bus1_trace_find(quota, claimant->id, NULL);

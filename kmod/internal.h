@@ -461,7 +461,7 @@ int bus1_acct_join(struct bus1_peer *peer);
 void bus1_acct_leave(struct bus1_peer *peer);
 void bus1_acct_exit(void);
 void bus1_user_put(struct bus1_user *user);
-void bus1_user_lock(struct bus1_user *user);
+bool bus1_stocks_close(struct bus1_user *user);
 struct bus1_user *bus1_user_next(unsigned long uid);
 struct bus1_trace *bus1_trace_get(struct bus1_user *user,
 				  const struct bus1_peer *claimant);

@@ -135,7 +135,7 @@ int bus1_created_out(u64 ptr, const struct bus1_transfer *transfers, size_t n,
 }
 
 static noinline int bus1_ioctl_transfer(struct bus1_peer *peer, u64 arg,
-			       struct bus1_fault *fault)
+					struct bus1_fault *fault)
 {
 	struct bus1_transfer *src, *dst = NULL;
 	struct bus1_cmd_transfer cmd;
@@ -199,7 +199,7 @@ out_file:
 }
 
 static noinline int bus1_ioctl_release(struct bus1_peer *peer, u64 arg,
-			      struct bus1_fault *fault)
+				       struct bus1_fault *fault)
 {
 	u64 stack[BUS1_RELEASE_STACK], *ids = stack;
 	struct bus1_cmd_release cmd;
@@ -232,7 +232,7 @@ static noinline int bus1_ioctl_release(struct bus1_peer *peer, u64 arg,
 }
 
 static noinline int bus1_ioctl_name(struct bus1_peer *peer, u64 arg,
-			   struct bus1_fault *fault)
+				    struct bus1_fault *fault)
 {
 	char name[BUS1_MAX_NAME];
 	struct bus1_cmd_name cmd;

@@ -56,8 +56,7 @@ static __always_inline int bus1_data_import(int direction,
 
 static void bus1_data_free(struct bus1_data *data)
 {
-	if (data->vecs)
-		kfree(data->vecs);
+	kfree(data->vecs);
 }
 
 /* Is this a message that can be sent to @n_dests? */

@@ -19,7 +19,7 @@ static inline bool bus1_ptr_fits(u64 ptr, u64 size)
 }
 
 static __always_inline int bus1_copy_in(void *to, u64 ptr, size_t size,
-			struct bus1_fault *fault)
+					struct bus1_fault *fault)
 {
 	if (!bus1_ptr_fits(ptr, size) ||
 	    copy_from_user(to, u64_to_user_ptr(ptr), size))
@@ -27,8 +27,8 @@ static __always_inline int bus1_copy_in(void *to, u64 ptr, size_t size,
 	return 0;
 }
 
-static __always_inline int bus1_copy_out(u64 ptr, const void *from, size_t size,
-			 struct bus1_fault *fault)
+static __always_inline int bus1_copy_out(u64 ptr, const void *from,
+					 size_t size, struct bus1_fault *fault)
 {
 	if (!bus1_ptr_fits(ptr, size) ||
 	    copy_to_user(u64_to_user_ptr(ptr), from, size))

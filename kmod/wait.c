@@ -144,6 +144,7 @@ int bus1_wait(struct bus1_recv_op *op, int r, unsigned int wait, u64 deadline)
 /* One of those who sleep on a list; nobody needs to be there. */
 void bus1_wake(struct wait_queue_head *queue)
 {
+	/* No barrier needed: who gets on it then looks, with peer->lock. */
 	if (waitqueue_active(queue))
 		__wake_up(queue, TASK_NORMAL, 1, NULL);
 }
@@ -170,13 +171,14 @@ void bus1_wake_pass(struct bus1_recv_op *op)
  */
 void bus1_wake_item(struct bus1_peer *peer, bool first, bool sync)
 {
-	/* No barriers needed: see above. */
+	/* No barrier needed: see above. */
 	if (waitqueue_active(&peer->sleepers)) {
 		if (sync)
 			__wake_up_sync_key(&peer->sleepers, TASK_NORMAL, NULL);
 		else
 			__wake_up(&peer->sleepers, TASK_NORMAL, 1, NULL);
 	}
+	/* Nor here. */
 	if (first && waitqueue_active(&peer->waitq)) {
 		if (sync)
 			wake_up_interruptible_sync_poll(&peer->waitq,

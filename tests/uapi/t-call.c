@@ -503,6 +503,28 @@ static void test_room(void)
 	close_peers();
 }
 
+/* A process that is stopped and continued has had a signal, too. */
+static void test_stopped(void)
+{
+	int status;
+	pid_t pid;
+
+	open_peers();
+	pid = fork();
+	if (!pid) {
+		struct b1_msg m;
+
+		_exit(b1_call(b, handle, BUS1_INVALID, "q", &m) !=
+		      B1_SENT(EINTR));
+	}
+	ok(task_asleep(pid) && !kill(pid, SIGSTOP) &&
+		   waitpid(pid, &status, WUNTRACED) == pid &&
+		   WIFSTOPPED(status) && !kill(pid, SIGCONT) && b1_child_ok(pid),
+	   "stopped and continued: EINTR");
+	ok(b1_hears(a, node, "q") && b1_empty(a), "sent once");
+	close_peers();
+}
+
 /* --- whom it may be sent to ------------------------------------------------- */
 
 static void test_dead(void)
@@ -556,6 +578,7 @@ int main(void)
 	test_deadline();
 	test_signals();
 	test_pending();
+	test_stopped();
 	test_room();
 	test_dead();
 	test_self();

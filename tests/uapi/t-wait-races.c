@@ -18,7 +18,7 @@
 
 #define RESIDENTS 2
 #define GUESTS 4
-#define SECONDS 12
+#define SECONDS 6
 #define VANISHES 0x76616e69u
 #define STAY 0x73746179u
 
@@ -366,7 +366,7 @@ static void test_rounds(void)
 	     outcome[GOT], outcome[TIMED_OUT], outcome[SIGNALLED],
 	     outcome[NO_ROOM], outcome[FAULTED], outcome[NOTHING]);
 	for (k = i = 0; i <= NOTHING; i++)
-		k += atomic_load(&outcome[i]) > 10;
+		k += atomic_load(&outcome[i]) > 0;
 	ok(k == NOTHING + 1, "each way to leave was taken");
 }
 
@@ -379,7 +379,7 @@ static void test_killed(void)
 	uint32_t data;
 	pid_t pid;
 
-	for (i = 0; i < 300 && b1_now() - start < 6000 * MS; i++, rounds++) {
+	for (i = 0; i < 300 && b1_now() - start < 2000 * MS; i++, rounds++) {
 		pid = fork();
 		if (!pid) {
 			/* without room: it can take nothing with it */
@@ -398,7 +398,7 @@ static void test_killed(void)
 		good += sleeper_has(&s, "x");
 		waitpid(pid, NULL, 0);
 	}
-	ok(good == rounds && rounds > 5,
+	ok(good == rounds && rounds > 3,
 	   "killed when woken: the next has it (%u of %u)", good, rounds);
 }
 

@@ -44,7 +44,8 @@ static void test_there(void)
 	b1_says(b, handle, "1");
 	b1_says(b, handle, "22");
 	b1_says(b, handle, "333");
-	ok(wait_for(&m) == 0 && m.msg.n_data == 1, "RECV with WAIT, and a message is there");
+	ok(wait_for(&m) == 0 && m.msg.n_data == 1,
+	   "RECV with WAIT, and a message is there");
 	ok(batch(BUS1_INVALID, &m) == 0 && m.msg.n_data == 2,
 	   "so for RECV_BATCH");
 	b1_room(&m, 0, 1, false);
@@ -56,6 +57,19 @@ static void test_there(void)
 	ok(b1_recv_into(a, BUS1_RECV_FLAG_WAIT, &m) == EFAULT,
 	   "the room is bad: EFAULT, and no wait");
 	ok(b1_hears(a, node, "333") && b1_empty(a), "the message stays");
+	close_peers();
+}
+
+/* O_NONBLOCK is for those who poll. */
+static void test_nonblock(void)
+{
+	struct sleeper s;
+
+	open_peers();
+	ok(!fcntl(a, F_SETFL, O_NONBLOCK), "O_NONBLOCK can be set");
+	sleeper_wait(&s, a);
+	b1_says(b, handle, "up");
+	ok(sleeper_has(&s, "up"), "and RECV with WAIT sleeps nevertheless");
 	close_peers();
 }
 
@@ -403,6 +417,7 @@ static void test_shared(void)
 int main(void)
 {
 	test_there();
+	test_nonblock();
 	test_asleep();
 	test_woken();
 	test_vanishes();

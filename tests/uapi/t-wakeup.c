@@ -429,6 +429,9 @@ static void test_stalled(void)
 			   (how == BY_CALL ? B1_SENT(EINTR) : EINTR),
 		   "%s beside it: a signal", names[how]);
 	}
+	s[0] = (struct sleeper){ .fd = a, .how = BY_BATCH, .deadline = 1 };
+	sleeper_start(&s[0]);
+	ok(sleeper_end(&s[0]) == ETIMEDOUT, "a deadline long ago: at once");
 	sleeper_wait(&s[1], a);
 	sleeper_wait(&s[2], a);
 	b1_says(b, handle, "second");
