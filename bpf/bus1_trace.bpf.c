@@ -141,6 +141,11 @@ struct bus1_payload___module {
 	struct bus1_part___module parts[1];
 } __attribute__((preserve_access_index));
 
+/* of schema 1.3 and before */
+struct bus1_payload___whole {
+	u8 data[1];
+} __attribute__((preserve_access_index));
+
 struct bus1_msg___module {
 	struct bus1_item___module item;
 	u32 index;
@@ -162,6 +167,9 @@ payload_data(struct bus1_msg___module *message)
 		       bpf_core_field_offset(struct bus1_msg___module,
 					     handles) +
 		       BPF_CORE_READ(message, n_handles) * sizeof(void *);
+	if (!bpf_core_field_exists(payload->parts))
+		return (void *)payload +
+		       bpf_core_field_offset(struct bus1_payload___whole, data);
 	return BPF_CORE_READ(payload, parts[0].data);
 }
 

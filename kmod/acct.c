@@ -240,8 +240,8 @@ static struct bus1_claim bus1_trace_claim(struct bus1_trace *trace, u32 r)
  * listed at the user under the user's lock.
  */
 #define BUS1_STOCK_OPEN BIT_ULL(63)
-#define BUS1_STOCK_OBJECTS 1024
-#define BUS1_STOCK_BYTES SZ_1M
+#define BUS1_STOCK_OBJECTS 65536
+#define BUS1_STOCK_BYTES SZ_64M
 #define BUS1_STOCKS 256 /* open at a time, for each user */
 
 static u32 bus1_stock_objects(u64 stock)

@@ -442,14 +442,12 @@ static inline u64 bus1_item_seq(const struct bus1_item *item)
 
 /*
  * refcount_dec_and_test(), but the last one, whose caller is alone, writes nothing.
- * Not for counts that rise again from 1. Litmus: last-ref.
+ * Not for counts that rise again from 1. Litmus: last-ref, last-ref-alone.
  */
 static inline bool bus1_ref_put(refcount_t *ref)
 {
-	if (refcount_read(ref) != 1)
-		return refcount_dec_and_test(ref);
-	smp_acquire__after_ctrl_dep();
-	return true;
+	return atomic_read_acquire(&ref->refs) == 1 ||
+	       refcount_dec_and_test(ref);
 }
 
 /* main.c */

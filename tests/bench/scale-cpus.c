@@ -13,9 +13,10 @@
  * turns    a request to the other processor and its reply: ns for both
  *
  * See bench.h for the lines that are printed; but all ways take turns in many
- * short runs, and a value is where the fastest tenth of them ends: the others were
- * in the way of what else the machine does. Together both are fast only if both
- * ran. The spread is half of what lies between a twentieth and three, in percent.
+ * short runs, and a value is where the fastest tenth of them ends: whatever else
+ * the machine does was in the way of the others. Two together are among the
+ * fastest only if both ran. The spread is half of what lies between a twentieth
+ * and three, in percent.
  * Not for --icount, which has one processor.
  */
 #define _GNU_SOURCE

@@ -5,8 +5,8 @@
 /*
  * DOC: the threads and processes of the order stress, and their notes
  *
- * What order-act.h lets them do goes through here: each call and each receipt is
- * noted down for the oracle.
+ * What order-act.h lets them do goes through here: each call and each receipt
+ * is noted down for the oracle.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -316,7 +316,8 @@ static uint32_t note_receipt(struct o_peer *p, const struct receipt *got,
 /* Nothing was received, for this reason. */
 static void note_nothing(struct o_peer *p, int why, uint64_t from, uint64_t to)
 {
-	if (why != EAGAIN && !(opt_wait && (why == ETIMEDOUT || why == EINTR))) {
+	if (why != EAGAIN &&
+	    !(opt_wait && (why == ETIMEDOUT || why == EINTR))) {
 		printf("# RECV failed: %s\n", strerror(why));
 		__atomic_fetch_add(&sh->odd, 1, __ATOMIC_SEQ_CST);
 	}

@@ -13,8 +13,8 @@
  *
  * --reopen adds peers that live for a moment only; --kill adds processes that
  * send through the shared peers, and processes with a peer of their own, which
- * are killed at any point of what they do. -w lets those who receive sleep in the
- * kernel, take several messages in one call, and receive where they send.
+ * are killed at any point of what they do. -w lets those who receive sleep in
+ * the kernel, take several messages in one call, and receive where they send.
  */
 #define _GNU_SOURCE
 #include <getopt.h>

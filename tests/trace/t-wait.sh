@@ -63,10 +63,12 @@ is "text: the failure" "$(grep -c \
 # The recording has all that was above: 20 five times, 1 once.
 record_end
 bus1-trace report --json "$dir/recording" >"$dir/out"
-is "a recording has them" "$(lines count "\"of\":\"recv_wait\",.*\"shown\":$((4 * 42 + 4)),")" 1
+all=$((4 * 42 + 4))
+is "a recording has them" \
+	"$(lines count "\"of\":\"recv_wait\",.*\"shown\":$all,")" 1
 bus1-trace monitor -i "$dir/recording" --json --kind wait >"$dir/out"
-is "replayed: all of them" "$(lines recv_wait)" $((4 * 42 + 4))
-is "replayed: who" "$(lines recv_wait '"comm":"trace-wait"')" $((4 * 42 + 4))
+is "replayed: all of them" "$(lines recv_wait)" $all
+is "replayed: who" "$(lines recv_wait '"comm":"trace-wait"')" $all
 bus1-trace monitor -i "$dir/recording" --json >"$dir/out"
 is "replayed: not without --kind wait" "$(lines recv_wait)" 0
 bus1-trace export -i "$dir/recording" --format perfetto -o "$dir/p" >/dev/null

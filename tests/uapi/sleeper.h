@@ -51,7 +51,7 @@ __attribute__((constructor)) static void sleeper_init(void)
 	sigaction(SIGUSR2, &sa, NULL);
 }
 
-/* What /proc says of a thread, or a process: the first line of @file with @key. */
+/* What /proc says of a thread or process: the first line of @file with @key. */
 static inline bool task_line(int tid, const char *file, const char *key,
 			     char *line, int size)
 {

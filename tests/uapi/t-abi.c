@@ -155,7 +155,8 @@ static void test_extensions(int a, int b, uint64_t node, uint64_t handle)
 	   "RECV_BATCH: the count is its value");
 	ok(got[0].metadata.id == node && got[0].message.n_data == 8 &&
 		   !memcmp(data, "question", 8) && got[1].metadata.id == node &&
-		   got[1].message.type == 0 && !memcmp(data + 20, "question", 8) &&
+		   got[1].message.type == 0 &&
+		   !memcmp(data + 20, "question", 8) &&
 		   got[2].metadata.id == 7 && got[2].message.type == INVALID,
 	   "with two messages, and the third entry as it was");
 	ok(ioctl(a, CMD_RECV_BATCH, &batch) == -1 && errno == EINVAL,

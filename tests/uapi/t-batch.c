@@ -154,7 +154,8 @@ static void test_partial(void)
 			b1_room(&m[i], 4, 64, true);
 		spoil(&m[2], k);
 		ok(b1_batch(a, 0, 0, m, 5, &got) == 0 && got == 2 &&
-			   is_text(&m[0], node, "1") && is_text(&m[1], node, "22"),
+			   is_text(&m[0], node, "1") &&
+			   is_text(&m[1], node, "22"),
 		   "the third has %s: two are received",
 		   what[k]);
 		b1_watch(a, b);
@@ -162,7 +163,8 @@ static void test_partial(void)
 			spoil(&m[i], k);
 		b1_refused(b1_batch(a, 0, 0, m, 5, &got),
 			   k < 2 ? EMSGSIZE : EFAULT, "the next call says why");
-		ok(k >= 2 || (m[0].msg.n_data == 5 && m[0].msg.n_transfers == 1),
+		ok(k >= 2 || (m[0].msg.n_data == 5 &&
+			      m[0].msg.n_transfers == 1),
 		   "and what is needed");
 		ok(batch(8) == 0 && got == 2 && is_text(&m[0], node, "three") &&
 			   m[0].msg.n_transfers == 1 &&
@@ -180,7 +182,8 @@ static void test_bad_entries(void)
 		struct bus1_message msg;
 		int error;
 	} bad[] = {
-		{ "of unknown flags", { .flags = 2, .type = BUS1_INVALID }, EINVAL },
+		{ "of unknown flags",
+		  { .flags = 2, .type = BUS1_INVALID }, EINVAL },
 		{ "of a type", { .type = 0 }, EINVAL },
 		{ "of too many iovecs",
 		  { .type = BUS1_INVALID, .n_data_vecs = 1025 }, EMSGSIZE },
@@ -208,7 +211,8 @@ static void test_bad_entries(void)
 			b1_room(&m[k], 4, 64, true);
 		m[1].msg = bad[i].msg;
 		ok(b1_batch(a, 0, 0, m, 4, &got) == 0 && got == 1 &&
-			   is_text(&m[0], node, "0") && b1_hears(a, node, "1") &&
+			   is_text(&m[0], node, "0") &&
+			   b1_hears(a, node, "1") &&
 			   b1_hears(a, node, "2") && b1_empty(a),
 		   "a second one: the call ends before it");
 	}
@@ -275,14 +279,12 @@ static void test_limit(void)
 	open_peers();
 	for (k = 0; k < sizeof(counts) / sizeof(*counts); k++) {
 		for (i = 0; i < n; i++) {
-			v[i] = (struct bus1_received){
-				.message = {
-					.flags = BUS1_MESSAGE_FLAG_FLAT,
-					.type = BUS1_INVALID,
-					.n_data = 4,
-					.n_data_vecs = 4,
-					.ptr_data_vecs = BUS1_FROM_PTR(data + i),
-				},
+			v[i].message = (struct bus1_message){
+				.flags = BUS1_MESSAGE_FLAG_FLAT,
+				.type = BUS1_INVALID,
+				.n_data = 4,
+				.n_data_vecs = 4,
+				.ptr_data_vecs = BUS1_FROM_PTR(data + i),
 			};
 			data[i] = ~0u;
 			b1_send(b, handle, &(uint32_t){ i }, 4);
@@ -410,7 +412,7 @@ static void test_many(void)
 	for (i = 0; i < 5; i++)
 		pthread_join(thread[i], NULL);
 	ok(atomic_load(&total) == COUNT && !atomic_load(&wrong) && b1_empty(a),
-	   "%u messages, four threads with batches: each once, in order (%u, %u wrong)",
+	   "%u messages, four threads: each once, in order (%u, %u wrong)",
 	   COUNT, atomic_load(&total), atomic_load(&wrong));
 	close_peers();
 }

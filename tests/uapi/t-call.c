@@ -36,7 +36,7 @@ static bool has_text(const struct b1_msg *m, uint64_t id, const char *text)
 	return false;
 }
 
-/* --- as it is meant --------------------------------------------------------- */
+/* --- as it is meant ------------------------------------------------------ */
 
 static atomic_uint served, broken;
 
@@ -105,7 +105,7 @@ static void test_loop(void)
 	close_peers();
 }
 
-/* --- threads that call at once ---------------------------------------------- */
+/* --- threads that call at once ------------------------------------------- */
 
 #define CALLERS 4
 #define CALLS 250
@@ -150,7 +150,7 @@ static void test_threads(void)
 	for (i = 0; i < CALLERS; i++)
 		pthread_join(caller[i], NULL);
 	ok(!atomic_load(&failed) && atomic_load(&replies) == CALLERS * CALLS,
-	   "%u threads call on one peer: each request has one reply (%u, %u failed)",
+	   "%u threads on one peer: a reply to each request (%u, %u failed)",
 	   CALLERS, atomic_load(&replies), atomic_load(&failed));
 	b1_says(b, handle, QUIT);
 	b1_says(b, handle, QUIT);
@@ -163,7 +163,7 @@ static void test_threads(void)
 	close_peers();
 }
 
-/* --- nothing is done -------------------------------------------------------- */
+/* --- nothing is done ----------------------------------------------------- */
 
 static struct bus1_transfer t[2];
 static struct bus1_cmd_call cmd;
@@ -292,7 +292,8 @@ static void test_refused(void)
 		b1_refused(b1_ioctl(b, BUS1_CMD_CALL, BUS1_TO_PTR(bad[i].addr)),
 			   EFAULT, "command: %s", bad[i].what);
 	/* A node is made, but its ID cannot be written. */
-	t[0] = (struct bus1_transfer){ BUS1_TRANSFER_FLAG_CREATE, BUS1_INVALID };
+	t[0].flags = BUS1_TRANSFER_FLAG_CREATE;
+	t[0].id = BUS1_INVALID;
 	cmd.send.ptr_transfers = BUS1_FROM_PTR(b1_const(t, sizeof(t)));
 	refused(EFAULT, "transfers that cannot be written at",
 		cmd.send.ptr_transfers);
@@ -330,7 +331,7 @@ static void test_quota(void)
 	close_peers();
 }
 
-/* --- one half is done ------------------------------------------------------- */
+/* --- one half is done ---------------------------------------------------- */
 
 static void test_deadline(void)
 {
@@ -355,8 +356,8 @@ static void test_deadline(void)
 		   b1_hears(a, node, "q"),
 	   "a deadline long ago: the same");
 	b1_says(a, handle_b, "there");
-	ok(b1_call(b, handle, 0, "q", &m) == 0 && has_text(&m, node_b, "there") &&
-		   b1_hears(a, node, "q") && b1_empty(b),
+	ok(b1_call(b, handle, 0, "q", &m) == 0 &&
+		   has_text(&m, node_b, "there") && b1_hears(a, node, "q") && b1_empty(b),
 	   "but what is there already is received");
 	close_peers();
 }
@@ -496,7 +497,8 @@ static void test_room(void)
 	ok((r == EFAULT && b1_hears_msg(a, node, "question", 8, 0, &m)) ||
 		   (r < 0 && errno == EFAULT && b1_empty(a)),
 	   "a command that cannot be written: EFAULT");
-	ok(b1_count(b, "bus1-queued") == 1 && b1_count(b, "bus1-handles") == 1 &&
+	ok(b1_count(b, "bus1-queued") == 1 &&
+		   b1_count(b, "bus1-handles") == 1 &&
 		   b1_hears_msg(b, node_b, "0123456789", 10, 1, &m) &&
 		   b1_empty(b),
 	   "after all of this the message is whole");
@@ -519,13 +521,14 @@ static void test_stopped(void)
 	}
 	ok(task_asleep(pid) && !kill(pid, SIGSTOP) &&
 		   waitpid(pid, &status, WUNTRACED) == pid &&
-		   WIFSTOPPED(status) && !kill(pid, SIGCONT) && b1_child_ok(pid),
+		   WIFSTOPPED(status) && !kill(pid, SIGCONT) &&
+		   b1_child_ok(pid),
 	   "stopped and continued: EINTR");
 	ok(b1_hears(a, node, "q") && b1_empty(a), "sent once");
 	close_peers();
 }
 
-/* --- whom it may be sent to ------------------------------------------------- */
+/* --- whom it may be sent to ---------------------------------------------- */
 
 static void test_dead(void)
 {
@@ -563,8 +566,8 @@ static void test_self(void)
 		   b1_empty(b),
 	   "to a node of its own: it receives what it sent");
 	b1_says(a, handle_b, "before");
-	ok(b1_call(b, h, 0, "self", &m) == 0 && has_text(&m, node_b, "before") &&
-		   b1_hears(b, n, "self") && b1_empty(b),
+	ok(b1_call(b, h, 0, "self", &m) == 0 &&
+		   has_text(&m, node_b, "before") && b1_hears(b, n, "self") && b1_empty(b),
 	   "in order");
 	close_peers();
 }

@@ -66,7 +66,8 @@ static int receives(const struct piece *p, bool flat, bool batch,
 	} else {
 		r = b1_ioctl(a, BUS1_CMD_RECV, &cmd);
 	}
-	if (msg->flags != given.flags || msg->n_data_vecs != given.n_data_vecs ||
+	if (msg->flags != given.flags ||
+	    msg->n_data_vecs != given.n_data_vecs ||
 	    msg->ptr_data_vecs != given.ptr_data_vecs)
 		return b1_dirty("what is only read");
 	return r;
@@ -76,7 +77,8 @@ static int receives(const struct piece *p, bool flat, bool batch,
 static void test_sizes(void)
 {
 	static const uint64_t sizes[] = {
-		0, 1, 7, 8, 9, 255, 1024, 1025, 4095, 4096, 4097, 65536, BIG,
+		0, 1, 7, 8, 9, 255, 1024, 1025, 4095, 4096, 4097, 8192, 16384,
+		32700, 32767, 32768, 32769, 65536, 131073, BIG,
 	};
 	unsigned int i, way, good;
 	struct bus1_message msg;
@@ -149,86 +151,88 @@ static void test_part(void)
 	b1_refused(sends(&p, true), EMSGSIZE, "SEND of 101 of no bytes");
 }
 
+#define SIXTEEN "0123456789abcdef"
+
+static void differ(const char *what, const struct piece *p, int r, int r1)
+{
+	diag("%s %#llx at %#llx, %#llx: %s; by iovec: %s", what,
+	     (unsigned long long)p->n, (unsigned long long)p->addr,
+	     (unsigned long long)p->len, strerror(r1), strerror(r));
+}
+
+/* Sent in both ways: the same errno, or messages of the same size. */
+static bool sent_same(const struct piece *p)
+{
+	struct piece room = { BUS1_FROM_PTR(out), sizeof(out), sizeof(out) };
+	struct bus1_message msg, msg1;
+	int r = sends(p, false), r1 = sends(p, true);
+
+	if (r == r1 && (r ? b1_empty(a) :
+			receives(&room, false, false, &msg) == 0 &&
+			receives(&room, false, false, &msg1) == 0 &&
+			msg.n_data == msg1.n_data))
+		return true;
+	differ("SEND", p, r, r1);
+	while (receives(&room, false, false, &msg) == 0)
+		;
+	return false;
+}
+
+/* Received in both ways: the same, or both times it stays. */
+static bool received_same(const struct piece *p)
+{
+	struct bus1_message msg, msg1;
+	bool same;
+	int r, r1;
+
+	b1_says(b, handle, SIXTEEN);
+	r = receives(p, false, false, &msg);
+	if (!r)
+		b1_says(b, handle, SIXTEEN);
+	r1 = receives(p, true, false, &msg1);
+	same = r == r1 && msg.n_data == msg1.n_data && msg.type == msg1.type;
+	if (!same)
+		differ("RECV", p, r, r1);
+	if (r1)
+		same &= b1_hears(a, node, SIXTEEN);
+	return b1_empty(a) && same;
+}
+
 /* What an iovec makes fail makes this fail, by the same errno. */
 static void test_same(void)
 {
-	const uint64_t good = BUS1_FROM_PTR(in);
-	const uint64_t edge = BUS1_FROM_PTR(b1_edge(16));
 	/* None that ends beyond the address space: kernels differ there. */
-	const uint64_t lens[] = {
+	static const uint64_t lens[] = {
 		0, 1, 16, 17, 4096, 65536, 65537, SSIZE_MAXIMUM + 1,
 		~0ull - 4096, ~0ull,
 	};
-	const uint64_t ns[] = {
+	static const uint64_t ns[] = {
 		0, 1, 16, 0x7ffff000, 0x7ffff001, 1ull << 32, 1ull << 63, ~0ull,
 	};
-	struct b1_bad bad[B1_N_BAD];
-	uint64_t addrs[B1_N_BAD + 2];
-	unsigned int i, k, j, n, n_addrs, sent = 0, recv = 0, done = 0;
-	struct bus1_message msg, msg1;
-	struct piece p;
-	int r, r1;
+	const unsigned int n_lens = sizeof(lens) / sizeof(*lens);
+	const unsigned int n_ns = sizeof(ns) / sizeof(*ns);
+	struct b1_bad bad[B1_N_BAD + 2];
+	unsigned int i, n, sent = 0, received = 0, done = 0;
 
 	n = b1_bad(bad, in, 16, true);
-	for (i = 0; i < n; i++)
-		addrs[i] = bad[i].addr;
-	addrs[n] = good;
-	addrs[n + 1] = edge;
-	n_addrs = n + 2;
-	for (i = 0; i < n_addrs; i++)
-		for (k = 0; k < sizeof(lens) / sizeof(*lens); k++)
-			for (j = 0; j < sizeof(ns) / sizeof(*ns); j++) {
-				p = (struct piece){ addrs[i], lens[k], ns[j] };
-				/* gigabytes of nothing: for t-quota */
-				if (p.n > 4096 && p.n <= p.len)
-					continue;
-				r = sends(&p, false);
-				r1 = sends(&p, true);
-				done++;
-				if (r == r1 &&
-				    (r ? b1_empty(a) :
-				     receives(&(struct piece){ BUS1_FROM_PTR(out),
-					      4096, 4096 }, 0, 0, &msg) == 0 &&
-				     receives(&(struct piece){ BUS1_FROM_PTR(out),
-					      4096, 4096 }, 1, 0, &msg1) == 0 &&
-				     msg.n_data == msg1.n_data))
-					continue;
-				if (!sent++)
-					diag("SEND of %#llx at %#llx, %#llx: %s; by iovec %s",
-					     (unsigned long long)p.n,
-					     (unsigned long long)p.addr,
-					     (unsigned long long)p.len,
-					     strerror(r1), strerror(r));
-				while (b1_recv(a, &(struct b1_msg){}) == 0)
-					;
-			}
-	ok(!sent && done > 300, "SEND: the same as by an iovec (%u of %u not)",
-	   sent, done);
-	for (done = i = 0; i < n_addrs; i++)
-		for (k = 0; k < sizeof(lens) / sizeof(*lens); k++)
-			for (j = 0; j < sizeof(ns) / sizeof(*ns); j++) {
-				p = (struct piece){ addrs[i], lens[k], ns[j] };
-				b1_says(b, handle, "0123456789abcdef");
-				r = receives(&p, false, false, &msg);
-				if (!r)
-					b1_says(b, handle, "0123456789abcdef");
-				r1 = receives(&p, true, false, &msg1);
-				done++;
-				recv += r != r1 || msg.n_data != msg1.n_data ||
-					msg.type != msg1.type;
-				if (recv && r1 != r && recv == 1)
-					diag("RECV into %#llx at %#llx, %#llx: %s; by iovec %s",
-					     (unsigned long long)p.n,
-					     (unsigned long long)p.addr,
-					     (unsigned long long)p.len,
-					     strerror(r1), strerror(r));
-				if (r1 && !b1_hears(a, node, "0123456789abcdef"))
-					recv++;
-				if (!b1_empty(a))
-					recv++;
-			}
-	ok(!recv && done > 300, "RECV: the same as by an iovec (%u of %u not)",
-	   recv, done);
+	bad[n++].addr = BUS1_FROM_PTR(in);
+	bad[n++].addr = BUS1_FROM_PTR(b1_edge(16));
+	for (i = 0; i < n * n_lens * n_ns; i++) {
+		struct piece p = {
+			bad[i / n_ns / n_lens].addr,
+			lens[i / n_ns % n_lens],
+			ns[i % n_ns],
+		};
+
+		/* not gigabytes of what is there */
+		if (p.n <= 4096 || p.n > p.len)
+			sent += !sent_same(&p);
+		received += !received_same(&p);
+		done++;
+	}
+	ok(!sent && done > 700, "SEND: as by an iovec (%u of %u not)", sent,
+	   done);
+	ok(!received, "RECV: as by an iovec (%u of %u not)", received, done);
 }
 
 /* The errors by name, so that not both are wrong. */
@@ -242,7 +246,7 @@ static void test_errors(void)
 	struct piece p;
 	unsigned int i, n;
 
-	b1_says(b, handle, "0123456789abcdef");
+	b1_says(b, handle, SIXTEEN);
 	b1_watch(a, b);
 	for (i = 0; i < sizeof(lens) / sizeof(*lens); i++) {
 		p = (struct piece){ BUS1_FROM_PTR(in), lens[i], 16 };
@@ -267,8 +271,40 @@ static void test_errors(void)
 	}
 	p = (struct piece){ BUS1_FROM_PTR(in), 1ull << 40, 0x7ffff001 };
 	b1_refused(sends(&p, true), EMSGSIZE, "SEND of 2 GiB");
-	ok(b1_hears(a, node, "0123456789abcdef") && b1_empty(a),
+	ok(b1_hears(a, node, SIXTEEN) && b1_empty(a),
 	   "the message stayed");
+}
+
+/* Half of what is large faults, after much of it was copied. */
+static void test_large(void)
+{
+	static const uint64_t sizes[] = { 4096, 20000, 40000, 100000, BIG };
+	struct piece good = { BUS1_FROM_PTR(in), 0, 0 }, bad, room;
+	struct bus1_message msg;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		uint64_t size = sizes[i], edge;
+
+		edge = BUS1_FROM_PTR(b1_edge(size / 2));
+		bad = (struct piece){ edge, size, size };
+		good.len = good.n = size;
+		b1_watch(a, b);
+		b1_refused(sends(&bad, true), EFAULT,
+			   "SEND of %llu, half of them mapped",
+			   (unsigned long long)size);
+		sends(&good, true);
+		b1_watch(a, b);
+		b1_refused(receives(&bad, true, false, &msg), EFAULT, "RECV");
+		b1_refused(receives(&bad, true, true, &msg), EFAULT,
+			   "RECV_BATCH");
+		room = (struct piece){ BUS1_FROM_PTR(out), size, size };
+		memset(out, B1_POISON, sizeof(out));
+		ok(receives(&room, true, false, &msg) == 0 &&
+			   msg.n_data == size && !memcmp(in, out, size) &&
+			   b1_poisoned(out + size, 64) && b1_empty(a),
+		   "then it is received whole");
+	}
 }
 
 /* With handles, which a fault in the data must not install. */
@@ -296,7 +332,7 @@ static void test_handles(void)
 		   m.msg.n_data == 7 && !memcmp(m.data, "carrier", 7),
 	   "RECV of both");
 	ok(b1_says(a, m.t[1].id, "back") == 0 && b1_hears(b, t[1].id, "back") &&
-		   b1_release(a, 2, (uint64_t[]){ m.t[0].id, m.t[1].id }) == 0 &&
+		   b1_drop(a, m.t[0].id) == 0 && b1_drop(a, m.t[1].id) == 0 &&
 		   b1_handle_gone(b, t[1].id),
 	   "they work");
 }
@@ -340,6 +376,7 @@ int main(void)
 	test_part();
 	test_same();
 	test_errors();
+	test_large();
 	test_handles();
 	test_call();
 	ok(b1_empty(a) && b1_empty(b), "nothing is left");

@@ -111,11 +111,13 @@ static void test_asleep(void)
 			sleeper_how(&_s, a, _h, BUS1_INVALID, 0);             \
 			_t = b1_now();                                        \
 			_act;                                                 \
-			ok(sleeper_end(&_s) == 0 && _s.m.msg.type == (_type) && \
+			ok(sleeper_end(&_s) == 0 &&                           \
+				   _s.m.msg.type == (_type) &&                \
 				   _s.m.meta.id == (_id) &&                   \
 				   _s.ended - _t < SLEEPER_LATE &&            \
 				   b1_empty(a),                               \
-			   "%s is woken by " _what, _h ? "RECV_BATCH" : "RECV"); \
+			   "%s is woken by " _what,                           \
+			   _h ? "RECV_BATCH" : "RECV");                       \
 			finish();                                             \
 		}                                                             \
 	} while (0)
@@ -285,7 +287,7 @@ static void test_deadline(void)
 	close_peers();
 }
 
-/* --- processes -------------------------------------------------------------- */
+/* --- processes ----------------------------------------------------------- */
 
 /* A child that sleeps; it ends with 0 if it receives @text. */
 static pid_t sleeping_child(const char *text, uint64_t deadline)

@@ -210,7 +210,7 @@ static void test_pass(void)
 	if (b1_batch(a, 0, 0, m, 4, &got))
 		got = 0;
 	i = sleepers_ended(s, 3, 3 - got);
-	ok(i + got == 3, "three messages: a batch takes %d, sleepers the others",
+	ok(i + got == 3, "three messages: a batch takes %d of them",
 	   (int)got);
 	for (i = 0; i < (int)got; i++)
 		b1_says(b, handle, "more");
@@ -247,7 +247,7 @@ static void test_fault(void)
 	close_peers();
 }
 
-/* --- pollers beside --------------------------------------------------------- */
+/* --- pollers beside ------------------------------------------------------ */
 
 struct poller {
 	pthread_t thread;
@@ -362,7 +362,7 @@ static void test_pollers(void)
 	close_peers();
 }
 
-/* --- beside a RECV whose memory does not come ------------------------------- */
+/* --- beside a RECV whose memory does not come ---------------------------- */
 
 struct stalling {
 	pthread_t thread;
@@ -439,7 +439,8 @@ static void test_stalled(void)
 	   "what comes behind it is not received before it");
 	provide(x.page);
 	pthread_join(x.thread, NULL);
-	ok(x.result == 0 && x.m.msg.n_data == 5 && sleeper_has(&s[1], "second") &&
+	ok(x.result == 0 && x.m.msg.n_data == 5 &&
+		   sleeper_has(&s[1], "second") &&
 		   !atomic_load(&s[2].finished),
 	   "its memory comes: both are received, in order");
 	munmap(x.page, stall_size);
@@ -459,7 +460,7 @@ static void test_stalled(void)
 	close_peers();
 }
 
-/* What they wait for is taken by the first: all must hear that nothing is left. */
+/* The first takes what they wait for: all must hear that nothing is left. */
 static void test_nothing_left(void)
 {
 	pthread_t thread[3];

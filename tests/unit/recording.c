@@ -323,6 +323,13 @@ static void crafted(const uint8_t *data, size_t n)
 	ok(is_damage(data, n, FRAME_EVENTS, 2 * BUS1_PAYLOAD_MAX, &f),
 	   "a payload longer than any is damage");
 	f.n = 0;
+	put_varint(&f, CODE_STACK << 2);
+	put_varint(&f, 1);
+	put_varint(&f, 1);
+	put_varint(&f, BUS1_STACK_MAX + 1);
+	ok(is_damage(data, n, FRAME_EVENTS, 4 * BUS1_STACK_MAX, &f),
+	   "a stack longer than any is damage");
+	f.n = 0;
 	put_varint(&f, CODE_EVENT << 2 | CODE_COUNT);
 	put_varint(&f, type_format[EV_peer_new].time);
 	ok(is_damage(data, n, FRAME_EVENTS, 100, &f),
