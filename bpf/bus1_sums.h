@@ -157,18 +157,20 @@ static __always_inline __u32 bus1_slot(__u64 time)
 	 * Shifted until it is less than 2 * BUS1_SLOT_PARTS; by branches, since
 	 * BPF has no conditional moves, and clang would imitate them.
 	 */
-#define SHIFT(n)                                       \
-	if (v >= (__u64)BUS1_SLOT_PARTS << (n)) {      \
-		__asm__ volatile("" : "+r"(v));        \
-		v >>= (n);                             \
-		slot += (n) * BUS1_SLOT_PARTS;         \
-	}
-	SHIFT(32)
-	SHIFT(16)
-	SHIFT(8)
-	SHIFT(4)
-	SHIFT(2)
-	SHIFT(1)
+#define SHIFT(n)                                                       \
+	do {                                                           \
+		if (v >= (__u64)BUS1_SLOT_PARTS << (n)) {              \
+			__asm__ volatile("" : "+r"(v));                \
+			v >>= (n);                                     \
+			slot += (n) * BUS1_SLOT_PARTS;                 \
+		}                                                      \
+	} while (0)
+	SHIFT(32);
+	SHIFT(16);
+	SHIFT(8);
+	SHIFT(4);
+	SHIFT(2);
+	SHIFT(1);
 #undef SHIFT
 	return slot + v;
 }

@@ -196,7 +196,6 @@ struct bus1_recv_op {
 	struct wait_queue_entry wait;
 	bool reserved;
 	bool woken;
-	bool more;
 };
 
 struct bus1_peer *bus1_peer_new(const struct cred *cred);

@@ -266,8 +266,8 @@ struct bus1_node {
 	u64 id;
 	u64 created;
 	spinlock_t lock; /* handles, dead */
+	bool dead; /* read by senders; not in the line of @queued */
 	struct list_head handles;
-	bool dead;
 	struct hlist_head queued;
 	struct bus1_charge charge;
 };

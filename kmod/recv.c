@@ -35,9 +35,13 @@ int bus1_recv_look(struct bus1_recv_op *op, unsigned int wait)
 	if (!item && wait & BUS1_WAIT_ITEM) {
 		bus1_wait_enter(&peer->sleepers, &op->wait);
 		item = bus1_queue_take(peer);
-		/* What was there may not be what it was woken for. */
-		if (item && bus1_wait_leave(&peer->sleepers, &op->wait))
-			op->more = true;
+		/*
+		 * If that was another item than it was woken for, then all who
+		 * sleep were on the list before it, and so were woken before,
+		 * or get on it next, and see the item then.
+		 */
+		if (item)
+			bus1_wait_leave(&peer->sleepers, &op->wait);
 	}
 	mutex_unlock(&peer->lock);
 	if (!item)
@@ -90,7 +94,6 @@ int bus1_recv_begin(struct bus1_recv_op *op, struct bus1_peer *peer, u64 flags,
 	op->fault = fault;
 	op->reserved = false;
 	op->woken = false;
-	op->more = false;
 
 	r = bus1_recv_look(op, wait);
 	if (r == -EBUSY || (r && wait & BUS1_WAIT_ITEM))
@@ -246,8 +249,6 @@ int bus1_recv_commit(struct bus1_recv_op *op)
 	} else {
 		bus1_recv_forget(peer, item);
 	}
-	if (op->more && bus1_queue_first(peer))
-		n_more++;
 	mutex_unlock(&peer->lock);
 
 	bus1_wake(&peer->turns);

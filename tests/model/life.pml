@@ -56,7 +56,7 @@
  *   discarded by bus1_tx_settle(), for the same reason.
  * - The steps of bus1_tx_publish(), which is one: who loads the seq sees it not
  *   begun, or waits for its end.
- * - bus1_recv_peek() and what is done before bus1_recv_commit(), unlocked: what
+ * - bus1_recv_look() and what is done before bus1_recv_commit(), unlocked: what
  *   was the first stays it, or is gone and another peek finds the next.
  * - Look-ups, the making of handles, and holds are one step: who releases one
  *   of the handles comes before or after the look-up of that one. So are the
