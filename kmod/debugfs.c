@@ -167,6 +167,10 @@ static void bus1_snapshot_lines(struct bus1_snapshot *snap)
 		bus1_snapshot_fill(&snap->entries[snap->n++], item);
 		cond_resched();
 	}
+	/* What is being received is still the first of the queue. */
+	item = peer->data.taken;
+	if (item && item->ready)
+		bus1_snapshot_fill_queued(&snap->entries[snap->n++], item);
 	list_for_each_entry(item, &peer->data.ready, entry) {
 		bus1_snapshot_fill_queued(&snap->entries[snap->n++], item);
 		cond_resched();
@@ -200,8 +204,7 @@ static void bus1_snapshot_take(struct bus1_snapshot *snap)
 	}
 	if (!snap->brief && !snap->cut)
 		bus1_snapshot_lines(snap);
-	first = list_first_entry_or_null(&peer->data.ready, struct bus1_item,
-					 entry);
+	first = bus1_queue_first(peer);
 	snap->oldest = first ? first->stamp : 0;
 	snap->n_tx = atomic64_read(&peer->tx_seq);
 	snap->n_nodes = peer->data.n_nodes;
