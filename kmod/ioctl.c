@@ -93,8 +93,8 @@ static_assert(BUS1_MESSAGE_TYPE_USER == 0);
 static_assert(BUS1_MESSAGE_TYPE_NODE_RELEASE == BUS1_KIND_NODE_RELEASE);
 static_assert(BUS1_MESSAGE_TYPE_HANDLE_RELEASE == BUS1_KIND_HANDLE_RELEASE);
 
-/* Copy an array in, to be freed with kvfree(); NULL if there are none. */
-void *bus1_array_in(u64 ptr, size_t n, size_t size, struct bus1_fault *fault)
+/* bus1_array_in() of any number of elements, to be freed with kvfree(). */
+void *bus1_array_copy(u64 ptr, size_t n, size_t size, struct bus1_fault *fault)
 {
 	void *array;
 	int r;
@@ -137,7 +137,7 @@ int bus1_created_out(u64 ptr, const struct bus1_transfer *transfers, size_t n,
 static noinline int bus1_ioctl_transfer(struct bus1_peer *peer, u64 arg,
 					struct bus1_fault *fault)
 {
-	struct bus1_transfer *src, *dst = NULL;
+	struct bus1_transfer *src, *dst, one_src, one_dst;
 	struct bus1_cmd_transfer cmd;
 	struct bus1_transfer_op op;
 	struct bus1_peer *to = peer;
@@ -167,12 +167,12 @@ static noinline int bus1_ioctl_transfer(struct bus1_peer *peer, u64 arg,
 	}
 
 	r = 0;
-	src = bus1_array_in(cmd.ptr_src, n, sizeof(*src), fault);
+	src = bus1_array_in(&one_src, cmd.ptr_src, n, sizeof(*src), fault);
 	if (IS_ERR_OR_NULL(src)) {
 		r = PTR_ERR_OR_ZERO(src);
 		goto out_file;
 	}
-	dst = kvmalloc_array(n, sizeof(*dst), BUS1_GFP);
+	dst = n == 1 ? &one_dst : kvmalloc_array(n, sizeof(*dst), BUS1_GFP);
 	r = bus1_refuse(fault, -ENOMEM, BUS1_CHECK_MEMORY, 0);
 	if (!dst)
 		goto out_src;
@@ -189,9 +189,9 @@ static noinline int bus1_ioctl_transfer(struct bus1_peer *peer, u64 arg,
 		bus1_transfer_commit(&op);
 
 out_dst:
-	kvfree(dst);
+	bus1_array_free(dst, &one_dst);
 out_src:
-	kvfree(src);
+	bus1_array_free(src, &one_src);
 out_file:
 	if (file)
 		fput(file);
@@ -215,8 +215,8 @@ static noinline int bus1_ioctl_release(struct bus1_peer *peer, u64 arg,
 				   cmd.n_ids);
 
 	if (cmd.n_ids > ARRAY_SIZE(stack)) {
-		ids = bus1_array_in(cmd.ptr_ids, cmd.n_ids, sizeof(*ids),
-				    fault);
+		ids = bus1_array_copy(cmd.ptr_ids, cmd.n_ids, sizeof(*ids),
+				      fault);
 		if (IS_ERR(ids))
 			return PTR_ERR(ids);
 	} else if (cmd.n_ids) {

@@ -115,12 +115,13 @@ static noinline int bus1_send_any(struct bus1_peer *peer,
 				  struct iov_iter *data,
 				  struct bus1_fault *fault)
 {
-	struct bus1_transfer *transfers;
+	struct bus1_transfer *transfers, one;
 	struct bus1_send_op op __uninitialized;
 	int r;
 
-	transfers = bus1_array_in(message->ptr_transfers, message->n_transfers,
-				  sizeof(*transfers), fault);
+	transfers = bus1_array_in(&one, message->ptr_transfers,
+				  message->n_transfers, sizeof(*transfers),
+				  fault);
 	if (IS_ERR(transfers))
 		return PTR_ERR(transfers);
 
@@ -144,7 +145,7 @@ static noinline int bus1_send_any(struct bus1_peer *peer,
 		bus1_send_commit(&op);
 
 out_transfers:
-	kvfree(transfers);
+	bus1_array_free(transfers, &one);
 	return r;
 }
 
@@ -172,7 +173,7 @@ int bus1_ioctl_send(struct bus1_peer *peer, u64 arg, struct bus1_fault *fault)
 	struct bus1_message message __uninitialized;
 	struct bus1_cmd_send cmd __uninitialized;
 	struct bus1_data data __uninitialized;
-	u64 single, *dests = &single;
+	u64 *dests, one;
 	int r;
 
 	r = bus1_copy_in(&cmd, arg, sizeof(cmd), fault);
@@ -193,19 +194,15 @@ int bus1_ioctl_send(struct bus1_peer *peer, u64 arg, struct bus1_fault *fault)
 	if (r)
 		return r;
 
-	if (cmd.n_destinations == 1)
-		r = bus1_copy_in(&single, cmd.ptr_destinations, sizeof(single),
-				 fault);
-	else
-		dests = bus1_array_in(cmd.ptr_destinations, cmd.n_destinations,
-				      sizeof(*dests), fault);
-	if (IS_ERR(dests))
+	dests = bus1_array_in(&one, cmd.ptr_destinations, cmd.n_destinations,
+			      sizeof(*dests), fault);
+	if (IS_ERR(dests)) {
 		r = PTR_ERR(dests);
-	if (!r)
+	} else {
 		r = bus1_send_message(peer, &cmd, dests, &message, &data.iter,
 				      fault);
-	if (dests != &single && !IS_ERR(dests))
-		kvfree(dests);
+		bus1_array_free(dests, &one);
+	}
 	bus1_data_free(&data);
 	return r;
 }

@@ -76,7 +76,7 @@ static int bus1_item_cmp(void *priv, const struct list_head *a,
 }
 
 /* Only while somebody looks is it worth to know the time. */
-static u64 bus1_tx_time(void)
+static __always_inline u64 bus1_tx_time(void)
 {
 	if (trace_tx_begin_enabled() || trace_tx_commit_enabled() ||
 	    trace_msg_send_enabled() || trace_msg_recv_enabled() ||

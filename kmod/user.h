@@ -6,6 +6,7 @@
 #include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/limits.h>
+#include <linux/mm.h>
 #include <linux/uaccess.h>
 
 #include "internal.h"
@@ -36,8 +37,31 @@ static __always_inline int bus1_copy_out(u64 ptr, const void *from,
 	return 0;
 }
 
+void *bus1_array_copy(u64 ptr, size_t n, size_t size, struct bus1_fault *fault);
+
+/*
+ * Copy an array in, to be given to bus1_array_free(): into @one if that is room
+ * enough. NULL if there are no elements.
+ */
+static __always_inline void *bus1_array_in(void *one, u64 ptr, size_t n,
+					   size_t size,
+					   struct bus1_fault *fault)
+{
+	int r;
+
+	if (n != 1)
+		return bus1_array_copy(ptr, n, size, fault);
+	r = bus1_copy_in(one, ptr, size, fault);
+	return r ? ERR_PTR(r) : one;
+}
+
+static inline void bus1_array_free(void *array, const void *one)
+{
+	if (array != one)
+		kvfree(array);
+}
+
 /* ioctl.c */
-void *bus1_array_in(u64 ptr, size_t n, size_t size, struct bus1_fault *fault);
 int bus1_created_out(u64 ptr, const struct bus1_transfer *transfers, size_t n,
 		     struct bus1_fault *fault);
 

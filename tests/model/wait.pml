@@ -2,252 +2,373 @@
 #include "property.pml"
 
 #ifndef NR
-#define NR 4
-#endif
-#ifndef ITEMS1
-#define ITEMS1 1
-#endif
-#ifndef ITEMS2
-#define ITEMS2 2
+#define NR 3
 #endif
 #ifndef WAITS
 #define WAITS 7
 #endif
 #ifndef HASTY
-#define HASTY all(NR)
+#define HASTY 0
 #endif
 #ifndef FAILS
-#define FAILS all(NR)
+#define FAILS 0
 #endif
-
-/* What bus1_recv_look() says. */
-#define READY 0
-#define BUSY 1
-#define AGAIN 2
+#ifndef CALLS
+#define CALLS 1
+#endif
+#ifndef FIRST
+#define FIRST 1
+#endif
+#ifndef SECOND
+#define SECOND 2
+#endif
 
 PROPERTY(ASLEEP);
 PROPERTY(FREE);
 PROPERTY(TWICE);
 WITNESS(PASSED);
-WITNESS(MORE);
+WITNESS(YIELDED);
 
-bool lock; /* peer->lock, between two steps of one who has it */
-byte published, first; /* items so far, and the first that is receivable */
+bool lock; /* peer->lock, where somebody has it for more than a step */
+byte published, first; /* items so far; and the first that is receivable */
 bool taken; /* peer->data.taken */
-byte received; /* those that were, as a mask */
-chan sleepers = [NR] of { byte };
-chan turns = [NR] of { byte };
-bool woken[NR]; /* WQ_FLAG_WOKEN */
+byte received; /* as a mask; only the properties look at it */
+chan sleepers = [NR] of { byte }; /* peer->sleepers */
+chan turns = [NR] of { byte }; /* peer->turns */
+byte woken; /* WQ_FLAG_WOKEN */
 
-hidden byte w_i;
+hidden byte w_i, w_r;
 
-/* bus1_wake(): bus1_wake_function() takes it off the list. */
+/* bus1_wake(): bus1_wake_function() sets the flag, and takes off the list. */
 inline wake(list)
 {
-	d_step {
-		if
-		:: list?w_i -> woken[w_i] = true
-		:: empty(list)
-		fi
-	}
+	if
+	:: list?w_i -> woken = woken | bit(w_i)
+	:: empty(list)
+	fi
 }
 
-inline enter(list)
-{
-	woken[me] = false;
-	list!me
-}
+/* Where a call of RECV is: what its next step will be. */
+#define LOOK 0 /* bus1_recv_look() */
+#define ENTER 1 /* bus1_wait_enter(), */
+#define TAKE 2 /* then bus1_queue_take(), */
+#define STAY 3 /* then bus1_wait_leave() */
+#define SLEEP 4
+#define NEXT 5 /* bus1_wake(&peer->turns) in bus1_wait() */
+#define RECEIPT 6
+#define TURN 7 /* bus1_wake(&peer->turns) at its end */
+#define MORE 8 /* bus1_wake(&peer->sleepers) after bus1_recv_commit() */
+#define PASS 9 /* bus1_wake_pass() looks, */
+#define WAKE 10 /* and wakes */
+#define OVER 11
 
-/* bus1_queue_take() */
-inline take()
-{
-	taken = true;
-	item = first;
-	r = READY
-}
+/* What bus1_recv_look() returns */
+#define READY 0
+#define BUSY 1
+#define AGAIN 2
 
 #ifdef NO_TURN
 #define TAKEN false
 #else
 #define TAKEN taken
 #endif
-#define WAIT (WAITS & bit(me))
 
-proctype receiver(byte me)
+inline enter(list)
 {
-	byte r, item;
-	bool busy, hasty, over, was, used, more, listing;
+	list!me
+}
 
-look:	atomic {
-		!lock ->
-		d_step {
-			if
-			:: TAKEN ->
-				r = BUSY;
-				if
-				:: !over -> enter(turns)
-				:: else
-				fi
-			:: !TAKEN && first < published -> take()
-			:: else ->
-				r = AGAIN;
-				listing = WAIT && !over;
-				lock = listing
-			fi
-		}
-		if
-		:: listing
-		:: else -> goto looked
-		fi
-	}
-	d_step { listing = false; enter(sleepers) }
-#ifdef LOOK_FIRST
-	atomic { lock = false; goto looked }
-#endif
-	atomic {
-		if
-		:: first < published -> take()
-		:: else -> lock = false; goto looked
-		fi
-	}
-	/* bus1_wait_leave() */
-	d_step {
-		if
-		:: sleepers??eval(me)
-		:: else ->
-			assert(MORE);
-			more = true;
-			woken[me] = false
-		fi;
-		lock = false
-	}
-
-	/* bus1_wait(), where there was something to wait for */
-looked:	if
-	:: atomic {
-		was && busy && r == AGAIN ->
-#ifndef NO_NEXT
-		wake(turns);
-#endif
-	}
-	:: else
-	fi;
-	atomic {
-		used = (used || (was && !busy)) && r != AGAIN;
-		was = false;
-		busy = r == BUSY;
-		if
-		:: r == READY -> goto receive
-		:: r != READY && !over && (r == BUSY || WAIT)
-		:: else -> goto pass
-		fi;
-		if
-		:: HASTY & bit(me) -> hasty = true
-		:: hasty = false
-		fi
-	}
-	atomic {
-		woken[me] || hasty ->
-		if
-		:: woken[me] -> over = false
-		:: hasty -> over = true
-		fi;
-		/* bus1_wait_leave() */
-		d_step {
-			hasty = false;
-			was = woken[me];
-			woken[me] = false;
-			if
-			:: was
-			:: !was && busy -> turns??eval(me)
-			:: else -> sleepers??eval(me)
-			fi
-		}
-		goto look
-	}
-
-receive:
+/* It ends: forget what makes no difference any more. */
+inline finish()
+{
+	over = false;
+	used = false;
+	calls--;
+	phase = (again -> LOOK : OVER);
+	again = false;
 	if
-	:: atomic {
-		!lock ->
-		/* bus1_recv_commit() */
-		d_step {
-			assert(!(received & bit(item)) || TWICE);
-			received = received | bit(item);
-			taken = false;
-			first++;
-			item = 0;
-			used = false;
-#ifdef NO_MORE
-			more = false
-#else
-			more = more && first < published
-#endif
-		}
-	}
-	:: atomic {
-		(FAILS & bit(me)) && !lock ->
-		/* bus1_recv_abort() */
-		d_step {
-			taken = false;
-			item = 0;
-			more = false;
-#ifdef NO_PASS_ABORT
-			used = false
-#endif
-		}
-	}
-	fi;
-	wake(turns);
-	if
-	:: more -> wake(sleepers)
+	:: calls -> phase = LOOK
 	:: else
-	fi;
+	fi
+}
 
-	/* bus1_wake_pass() */
-pass:
+/* bus1_wake_pass() */
+inline pass()
+{
+	if
 #ifndef NO_PASS
-	if
-	:: atomic {
-		used && !lock ->
-		used = first < published
-	}
-	:: !used
-	fi;
-	if
-	:: used -> assert(PASSED); wake(sleepers)
-	:: else
-	fi;
+	:: used -> phase = PASS
 #endif
-end:	false
+	:: else -> finish()
+	fi
+}
+
+/* The rest of bus1_wait(), by what bus1_recv_look() said. */
+inline settle()
+{
+	used = (used || (was && !busy)) && w_r != AGAIN;
+	was = false;
+	busy = false;
+	if
+	:: w_r == READY -> phase = RECEIPT
+	:: w_r != READY && !over && (w_r == BUSY || (WAITS & bit(me))) ->
+		busy = w_r == BUSY;
+		phase = SLEEP
+#ifdef NO_PASS_LEAVE
+	:: else -> finish()
+#else
+	:: else -> pass()
+#endif
+	fi
+}
+
+inline looked()
+{
+	if
+#ifndef NO_NEXT
+	:: was && busy && w_r == AGAIN -> phase = NEXT
+#endif
+	:: else -> settle()
+	fi
+}
+
+inline take()
+{
+	taken = true;
+	item = first;
+	w_r = READY
+}
+
+inline look()
+{
+	if
+	:: TAKEN ->
+		w_r = BUSY;
+		if
+		:: !over -> enter(turns)
+		:: else
+		fi;
+		looked()
+	:: !TAKEN && first < published ->
+		take();
+		looked()
+	:: !TAKEN && first == published && !over && (WAITS & bit(me)) ->
+		lock = true;
+		phase = ENTER
+	:: else ->
+		w_r = AGAIN;
+		looked()
+	fi
+}
+
+/* bus1_wait_leave() */
+inline leave(list)
+{
+	if
+	:: woken & bit(me) -> woken = woken & ~bit(me); was = true
+	:: else -> list??eval(me)
+	fi
+}
+
+inline stop_waiting()
+{
+	if
+	:: busy -> leave(turns)
+	:: else -> leave(sleepers)
+	fi;
+	phase = LOOK
+}
+
+proctype receiver(byte me; bool hasty)
+{
+	byte phase, item, more, calls = CALLS;
+	bool busy, over, used, was, again;
+
+end:	do
+	:: d_step { phase == LOOK && !lock -> look() }
+	:: d_step {
+		phase == ENTER ->
+		enter(sleepers);
+#ifdef LOOK_FIRST
+		lock = false;
+		w_r = AGAIN;
+		looked()
+#else
+		phase = TAKE
+#endif
+	}
+	:: d_step {
+		phase == TAKE ->
+		if
+		:: first < published ->
+			take();
+			phase = STAY
+		:: else ->
+			lock = false;
+			w_r = AGAIN;
+			looked()
+		fi
+	}
+	:: d_step {
+		phase == STAY ->
+		if
+		:: woken & bit(me) ->
+			woken = woken & ~bit(me);
+			assert(YIELDED);
+			more = 1
+		:: else -> sleepers??eval(me)
+		fi;
+		lock = false;
+		w_r = READY;
+		looked()
+	}
+	:: d_step {
+		phase == SLEEP && (woken & bit(me)) ->
+		stop_waiting()
+	}
+	:: d_step {
+		phase == SLEEP && hasty ->
+		over = true;
+		stop_waiting()
+	}
+	:: d_step {
+		phase == NEXT ->
+		wake(turns);
+		w_r = AGAIN;
+		settle()
+	}
+	/* bus1_recv_commit(): it vanished */
+	:: d_step {
+		phase == RECEIPT && !lock && item < first ->
+		taken = false;
+		item = 0;
+		more = 0;
+		again = true;
+		calls++;
+		phase = TURN
+	}
+	/* bus1_recv_commit() */
+	:: d_step {
+		phase == RECEIPT && !lock && item >= first ->
+		assert(!(received & bit(item)) || TWICE);
+		received = received | bit(item);
+		taken = false;
+		first++;
+		used = false;
+#ifdef NO_MORE
+		more = 0;
+#endif
+		more = (first < published -> more : 0);
+#ifdef DIED
+		if
+		:: item == 0 ->
+			published++;
+#ifndef NO_WAKE_DIED
+			more++
+#endif
+		:: else
+		fi;
+#endif
+		item = 0;
+		phase = TURN
+	}
+	/* bus1_recv_abort() */
+	:: d_step {
+		phase == RECEIPT && !lock && (FAILS & bit(me)) ->
+		taken = false;
+		item = 0;
+		more = 0;
+#ifdef NO_PASS_ABORT
+		used = false;
+#endif
+		calls = 1;
+		phase = TURN
+	}
+	:: d_step {
+		phase == TURN ->
+		wake(turns);
+		if
+		:: more -> phase = MORE
+		:: else -> pass()
+		fi
+	}
+	:: d_step {
+		phase == MORE ->
+		wake(sleepers);
+		more--;
+		if
+		:: more
+		:: else -> finish()
+		fi
+	}
+	:: d_step {
+		phase == PASS && !lock ->
+		if
+		:: first < published -> phase = WAKE
+		:: else -> finish()
+		fi
+	}
+	:: d_step {
+		phase == WAKE ->
+		assert(PASSED);
+		wake(sleepers);
+		finish()
+	}
+	od
 }
 
 /* A group is published, and bus1_wake_item() is called for each item. */
 proctype sender(byte n)
 {
-	published = published + n;
+	d_step {
+		published = published + n;
 #ifdef ONE_WAKE
-	n = 1;
+		n = 1
 #endif
+	}
 	do
-	:: atomic { n -> n--; wake(sleepers) }
-	:: atomic { !n -> break }
-	od;
-end:	false
+	:: d_step { n > 0 -> n--; wake(sleepers) }
+	:: n == 0 -> break
+	od
+}
+
+/* The node of a message is released. */
+proctype release()
+{
+	if
+	:: d_step {
+		!lock && first < published ->
+		received = received | bit(first);
+		first++
+	}
+	:: true
+	fi
 }
 
 init
 {
 	byte i;
+	bool hasty;
 
 	atomic {
 		expect();
 		do
-		:: i < NR -> run receiver(i); i++
+		:: i < NR ->
+			if
+			:: hasty = false
+			:: HASTY & bit(i) -> hasty = true
+			fi;
+			run receiver(i, hasty);
+			i++
 		:: else -> break
 		od;
-		run sender(ITEMS1);
-		run sender(ITEMS2)
+		run sender(FIRST);
+		run sender(SECOND);
+#ifdef RELEASE
+		run release();
+#endif
+		i = 0;
+		hasty = false
 	}
 	atomic {
 		timeout ->
