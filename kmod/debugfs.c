@@ -204,7 +204,10 @@ static void bus1_snapshot_take(struct bus1_snapshot *snap)
 	}
 	if (!snap->brief && !snap->cut)
 		bus1_snapshot_lines(snap);
-	first = bus1_queue_first(peer);
+	first = peer->data.taken;
+	if (!first || !first->ready)
+		first = list_first_entry_or_null(&peer->data.ready,
+						 struct bus1_item, entry);
 	snap->oldest = first ? first->stamp : 0;
 	snap->n_tx = atomic64_read(&peer->tx_seq);
 	snap->n_nodes = peer->data.n_nodes;
