@@ -35,6 +35,9 @@ static void child(void)
 		for (k = 0; k < MESSAGES; k++)
 			if (b1_send(fd, dst[k].id, "x", 1))
 				_exit(1);
+		/* Now and then long enough to be seen. */
+		if (i % 8 == 0)
+			usleep(1000);
 		/* Its last message goes with the node, others with the peer. */
 		if (b1_drop(fd, src[MESSAGES - 1].id))
 			_exit(1);
