@@ -1,11 +1,58 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * DOC: a model of sleepers and wake-ups
+ *
+ * Receivers of one peer, each with a call of RECV, and two senders, who publish
+ * FIRST and SECOND items, each as a group. See order.pml for how it is run.
+ * Which receivers do what, as masks:
+ *
+ *   WAITS     they sleep until there is something to receive
+ *   HASTY     they may stop waiting, at any time: a deadline, a signal
+ *   FAILS     their receipt may fail: EMSGSIZE, EFAULT, ENOMEM
+ *
+ *   CALLS     how often they call
+ *   RELEASE   a node is released: the first item vanishes, received or not
+ *   DIED      a handle in the first item is of a dead node: its receipt puts
+ *             NODE_RELEASE behind it
+ *
+ * What is wrong:
+ *
+ *   LOOK_FIRST      the last look at the queue is not behind the list    ASLEEP
+ *   ONE_WAKE        one wake for a group, however many items             ASLEEP
+ *   NO_PASS_LEAVE   who stops waiting keeps a wake that he got           ASLEEP
+ *   NO_PASS_ABORT   whose receipt fails keeps it                         ASLEEP
+ *   NO_WAKE_DIED    nobody is woken for such a NODE_RELEASE              ASLEEP
+ *   NO_NEXT         who is woken for the turn, and finds nothing, does
+ *                   not wake the next                                    FREE
+ *   BLIND           bus1_recv_commit() does not look whether the item
+ *                   vanished                                             TWICE
+ *
+ * Properties, of the end, when nobody can do anything but sleep. ASLEEP: nobody
+ * sleeps on peer->sleepers while something is receivable. FREE: nobody sleeps on
+ * peer->turns. Of any time: TWICE: each item is received, or vanishes, once. A
+ * WITNESS is a rare event: a wake is PASSED on; a wake comes SPARE, to who found
+ * an item while he got on the list; an item is GONE while it is received.
+ *
+ * A spare wake is not passed on, and need not be: whoever gets on peer->sleepers
+ * does so, looks, and leaves again, under peer->lock. So nobody was behind him on
+ * the list, and all before him were woken: nobody is left to pass it to.
+ *
+ * What is left out.
+ * - Weak memory, and how who has the flag is made to run: tests/litmus, wake and
+ *   woken.
+ * - The order of the queue: whoever looks finds all that is published.
+ * - waitqueue_active() is one step with the wake. What it finds may be gone when
+ *   the wake comes, but then the look may as well have been as late.
+ * - Who is HASTY is so in some runs only, or nobody of them would be seen asleep in
+ *   the end. Those who poll: they are all woken.
+ */
 #include "property.pml"
 
 #ifndef NR
 #define NR 3
 #endif
 #ifndef WAITS
-#define WAITS 7
+#define WAITS all(NR)
 #endif
 #ifndef HASTY
 #define HASTY 0
@@ -13,33 +60,55 @@
 #ifndef FAILS
 #define FAILS 0
 #endif
-#ifndef CALLS
-#define CALLS 1
-#endif
 #ifndef FIRST
 #define FIRST 1
 #endif
 #ifndef SECOND
 #define SECOND 2
 #endif
+#ifndef CALLS
+#define CALLS 1
+#endif
 
 PROPERTY(ASLEEP);
 PROPERTY(FREE);
 PROPERTY(TWICE);
 WITNESS(PASSED);
-WITNESS(YIELDED);
+WITNESS(SPARE);
+WITNESS(GONE);
 
 bool lock; /* peer->lock, where somebody has it for more than a step */
-byte published, first; /* items so far; and the first that is receivable */
+byte published; /* items, so far */
+byte first; /* of them, the first that is receivable */
 bool taken; /* peer->data.taken */
-byte received; /* as a mask; only the properties look at it */
+byte received; /* as a mask. For the properties */
 chan sleepers = [NR] of { byte }; /* peer->sleepers */
 chan turns = [NR] of { byte }; /* peer->turns */
-byte woken; /* WQ_FLAG_WOKEN */
+byte woken; /* who has WQ_FLAG_WOKEN */
 
+/* Used within one step only. */
 hidden byte w_i, w_r;
 
-/* bus1_wake(): bus1_wake_function() sets the flag, and takes off the list. */
+/* What bus1_recv_look() returns: w_r. */
+#define READY 0
+#define BUSY 1
+#define AGAIN 2
+
+/* Where a call of RECV is: what its next step will be. */
+#define LOOK 0 /* bus1_recv_look() */
+#define ENTER 1 /* ... bus1_wait_enter() */
+#define TAKE 2 /* ... then bus1_queue_take() */
+#define LEAVE 3 /* ... then bus1_wait_leave() */
+#define SLEEP 4 /* bus1_wait_sleep(), bus1_wait_leave() */
+#define NEXT 5 /* bus1_wake(&peer->turns), without the turn */
+#define RECEIPT 6 /* bus1_recv_commit() or bus1_recv_abort() */
+#define TURN 7 /* bus1_wake(&peer->turns), behind it */
+#define WAKE 8 /* bus1_wake(&peer->sleepers), for a NODE_RELEASE */
+#define READABLE 9 /* bus1_wake_pass() */
+#define PASS 10 /* ... bus1_wake(&peer->sleepers) */
+#define OVER 11
+
+/* bus1_wake(), bus1_wake_function(): off the list. */
 inline wake(list)
 {
 	if
@@ -48,62 +117,42 @@ inline wake(list)
 	fi
 }
 
-/* Where a call of RECV is: what its next step will be. */
-#define LOOK 0 /* bus1_recv_look() */
-#define ENTER 1 /* bus1_wait_enter(), */
-#define TAKE 2 /* then bus1_queue_take(), */
-#define STAY 3 /* then bus1_wait_leave() */
-#define SLEEP 4
-#define NEXT 5 /* bus1_wake(&peer->turns) in bus1_wait() */
-#define RECEIPT 6
-#define TURN 7 /* bus1_wake(&peer->turns) at its end */
-#define MORE 8 /* bus1_wake(&peer->sleepers) after bus1_recv_commit() */
-#define PASS 9 /* bus1_wake_pass() looks, */
-#define WAKE 10 /* and wakes */
-#define OVER 11
-
-/* What bus1_recv_look() returns */
-#define READY 0
-#define BUSY 1
-#define AGAIN 2
-
-#ifdef NO_TURN
-#define TAKEN false
-#else
-#define TAKEN taken
-#endif
-
-inline enter(list)
+/* bus1_wait_leave() */
+inline leave(list, was)
 {
-	list!me
+	if
+	:: woken & bit(me) ->
+		woken = woken & ~bit(me);
+		was = true
+	:: else -> list??eval(me)
+	fi
 }
 
-/* It ends: forget what makes no difference any more. */
+inline receive(x)
+{
+	assert(!(received & bit(x)) || TWICE);
+	received = received | bit(x)
+}
+
+/* The end of a call. */
 inline finish()
 {
 	over = false;
 	used = false;
 	calls--;
-	phase = (again -> LOOK : OVER);
-	again = false;
-	if
-	:: calls -> phase = LOOK
-	:: else
-	fi
+	phase = (calls -> LOOK : OVER)
 }
 
 /* bus1_wake_pass() */
 inline pass()
 {
 	if
-#ifndef NO_PASS
-	:: used -> phase = PASS
-#endif
+	:: used -> phase = READABLE
 	:: else -> finish()
 	fi
 }
 
-/* The rest of bus1_wait(), by what bus1_recv_look() said. */
+/* The rest of a turn of the loop in bus1_wait(). */
 inline settle()
 {
 	used = (used || (was && !busy)) && w_r != AGAIN;
@@ -132,6 +181,7 @@ inline looked()
 	fi
 }
 
+/* bus1_queue_take() */
 inline take()
 {
 	taken = true;
@@ -139,20 +189,21 @@ inline take()
 	w_r = READY
 }
 
+/* bus1_recv_look(), up to where it gets on peer->sleepers. */
 inline look()
 {
 	if
-	:: TAKEN ->
+	:: taken ->
 		w_r = BUSY;
 		if
-		:: !over -> enter(turns)
+		:: !over -> turns!me
 		:: else
 		fi;
 		looked()
-	:: !TAKEN && first < published ->
+	:: !taken && first < published ->
 		take();
 		looked()
-	:: !TAKEN && first == published && !over && (WAITS & bit(me)) ->
+	:: !taken && first >= published && !over && (WAITS & bit(me)) ->
 		lock = true;
 		phase = ENTER
 	:: else ->
@@ -161,34 +212,44 @@ inline look()
 	fi
 }
 
-/* bus1_wait_leave() */
-inline leave(list)
-{
-	if
-	:: woken & bit(me) -> woken = woken & ~bit(me); was = true
-	:: else -> list??eval(me)
-	fi
-}
+/* item->ready of what is taken */
+#ifdef BLIND
+#define HERE(x) true
+#else
+#define HERE(x) ((x) >= first)
+#endif
 
-inline stop_waiting()
+inline stop_sleeping()
 {
 	if
-	:: busy -> leave(turns)
-	:: else -> leave(sleepers)
+	:: busy -> leave(turns, was)
+	:: else -> leave(sleepers, was)
 	fi;
 	phase = LOOK
 }
 
+/* It is not received: the wake, if there was one, is for another. */
+inline abort()
+{
+	taken = false;
+	item = 0;
+#ifdef NO_PASS_ABORT
+	used = false;
+#endif
+	phase = TURN
+}
+
+/* me, waits by bus1_wait(): busy: on peer->turns; over: has stopped waiting. */
 proctype receiver(byte me; bool hasty)
 {
-	byte phase, item, more, calls = CALLS;
-	bool busy, over, used, was, again;
+	byte phase, item, calls = CALLS;
+	bool busy, over, was, used, died, spare;
 
 end:	do
 	:: d_step { phase == LOOK && !lock -> look() }
 	:: d_step {
 		phase == ENTER ->
-		enter(sleepers);
+		sleepers!me;
 #ifdef LOOK_FIRST
 		lock = false;
 		w_r = AGAIN;
@@ -202,7 +263,7 @@ end:	do
 		if
 		:: first < published ->
 			take();
-			phase = STAY
+			phase = LEAVE
 		:: else ->
 			lock = false;
 			w_r = AGAIN;
@@ -210,26 +271,22 @@ end:	do
 		fi
 	}
 	:: d_step {
-		phase == STAY ->
-		if
-		:: woken & bit(me) ->
-			woken = woken & ~bit(me);
-			assert(YIELDED);
-			more = 1
-		:: else -> sleepers??eval(me)
-		fi;
+		phase == LEAVE ->
+		leave(sleepers, spare);
+		assert(SPARE || !spare);
+		spare = false;
 		lock = false;
 		w_r = READY;
 		looked()
 	}
 	:: d_step {
 		phase == SLEEP && (woken & bit(me)) ->
-		stop_waiting()
+		stop_sleeping()
 	}
 	:: d_step {
 		phase == SLEEP && hasty ->
 		over = true;
-		stop_waiting()
+		stop_sleeping()
 	}
 	:: d_step {
 		phase == NEXT ->
@@ -237,79 +294,57 @@ end:	do
 		w_r = AGAIN;
 		settle()
 	}
-	/* bus1_recv_commit(): it vanished */
 	:: d_step {
-		phase == RECEIPT && !lock && item < first ->
-		taken = false;
-		item = 0;
-		more = 0;
-		again = true;
-		calls++;
-		phase = TURN
-	}
-	/* bus1_recv_commit() */
-	:: d_step {
-		phase == RECEIPT && !lock && item >= first ->
-		assert(!(received & bit(item)) || TWICE);
-		received = received | bit(item);
-		taken = false;
+		phase == RECEIPT && !lock && HERE(item) ->
+		receive(item);
 		first++;
-		used = false;
-#ifdef NO_MORE
-		more = 0;
-#endif
-		more = (first < published -> more : 0);
 #ifdef DIED
-		if
-		:: item == 0 ->
-			published++;
-#ifndef NO_WAKE_DIED
-			more++
+		died = item == 0;
+		published = published + died;
+#ifdef NO_WAKE_DIED
+		died = false;
 #endif
-		:: else
-		fi;
 #endif
+		taken = false;
 		item = 0;
+		used = false;
 		phase = TURN
 	}
-	/* bus1_recv_abort() */
+	/* It vanished; the caller begins again. */
+	:: d_step {
+		phase == RECEIPT && !lock && !HERE(item) ->
+		assert(GONE);
+		calls++;
+		abort()
+	}
 	:: d_step {
 		phase == RECEIPT && !lock && (FAILS & bit(me)) ->
-		taken = false;
-		item = 0;
-		more = 0;
-#ifdef NO_PASS_ABORT
-		used = false;
-#endif
 		calls = 1;
-		phase = TURN
+		abort()
 	}
 	:: d_step {
 		phase == TURN ->
 		wake(turns);
 		if
-		:: more -> phase = MORE
+		:: died -> phase = WAKE
 		:: else -> pass()
 		fi
 	}
 	:: d_step {
-		phase == MORE ->
-		wake(sleepers);
-		more--;
-		if
-		:: more
-		:: else -> finish()
-		fi
-	}
-	:: d_step {
-		phase == PASS && !lock ->
-		if
-		:: first < published -> phase = WAKE
-		:: else -> finish()
-		fi
-	}
-	:: d_step {
 		phase == WAKE ->
+		wake(sleepers);
+		died = false;
+		finish()
+	}
+	:: d_step {
+		phase == READABLE && !lock ->
+		if
+		:: first < published -> phase = PASS
+		:: else -> finish()
+		fi
+	}
+	:: d_step {
+		phase == PASS ->
 		assert(PASSED);
 		wake(sleepers);
 		finish()
@@ -317,7 +352,7 @@ end:	do
 	od
 }
 
-/* A group is published, and bus1_wake_item() is called for each item. */
+/* bus1_queue_link(), then bus1_wake_item() for each item of the group. */
 proctype sender(byte n)
 {
 	d_step {
@@ -327,18 +362,22 @@ proctype sender(byte n)
 #endif
 	}
 	do
-	:: d_step { n > 0 -> n--; wake(sleepers) }
-	:: n == 0 -> break
+	:: d_step {
+		n ->
+		wake(sleepers);
+		n--
+	}
+	:: !n -> break
 	od
 }
 
-/* The node of a message is released. */
+/* bus1_peer_release(), of a node that the first message goes to; or not yet. */
 proctype release()
 {
 	if
 	:: d_step {
 		!lock && first < published ->
-		received = received | bit(first);
+		receive(first);
 		first++
 	}
 	:: true
@@ -372,7 +411,8 @@ init
 	}
 	atomic {
 		timeout ->
-		assert(!len(sleepers) || first == published || ASLEEP);
-		assert(!len(turns) || taken || FREE)
+		assert(!lock && !taken);
+		assert(empty(sleepers) || first >= published || ASLEEP);
+		assert(empty(turns) || FREE)
 	}
 }

@@ -132,6 +132,69 @@ static void undo_recv(void)
 	undo_send();
 }
 
+/* To oneself, and what was sent comes back; where only that failed, by RECV. */
+static int do_call(void)
+{
+	char data[100] = { 0 };
+	struct bus1_cmd_call cmd = {
+		.deadline = 0,
+		.destination = to[2],
+		.send = b1_flat(data, sizeof(data)),
+		.received.message = b1_flat(data, sizeof(data)),
+	};
+	struct bus1_cmd_recv recv = {
+		.ptr_metadata = BUS1_FROM_PTR(&cmd.received.metadata),
+		.ptr_message = BUS1_FROM_PTR(&cmd.received.message),
+	};
+	int r;
+
+	cmd.received.message.type = BUS1_INVALID;
+	r = ioctl(a, BUS1_CMD_CALL, &cmd);
+	if (r > 0)
+		return b1_ioctl(a, BUS1_CMD_RECV, &recv);
+	return r ? errno : 0;
+}
+
+/* Two messages: by one call, or where the second failed, by two. */
+static int do_batch(void)
+{
+	struct bus1_transfer room[2][2] = { 0 };
+	struct bus1_received entries[2];
+	struct bus1_cmd_recv_batch cmd = {
+		.n_received = 2,
+		.ptr_received = BUS1_FROM_PTR(entries),
+	};
+	char data[2][100];
+	int i, r;
+
+	for (i = 0; i < 2; i++) {
+		entries[i].message = b1_flat(data[i], sizeof(data[i]));
+		entries[i].message.type = BUS1_INVALID;
+		entries[i].message.n_transfers = 2;
+		entries[i].message.ptr_transfers = BUS1_FROM_PTR(room[i]);
+	}
+	r = ioctl(b, BUS1_CMD_RECV_BATCH, &cmd);
+	if (r < 0)
+		return errno;
+	if (r == 1) {
+		cmd.n_received = 1;
+		cmd.ptr_received = BUS1_FROM_PTR(&entries[1]);
+		r += ioctl(b, BUS1_CMD_RECV_BATCH, &cmd);
+	}
+	for (i = 0; i < 2; i++) {
+		b1_drop(b, room[i][0].id);
+		b1_drop(b, room[i][1].id);
+	}
+	return r == 2 ? 0 : EPROTO;
+}
+
+static int do_features(void)
+{
+	struct bus1_cmd_features cmd = { 0 };
+
+	return b1_ioctl(a, BUS1_CMD_FEATURES, &cmd);
+}
+
 static int do_name(void)
 {
 	struct bus1_cmd_name cmd = { 0, 4, BUS1_FROM_PTR("name") };
@@ -162,6 +225,21 @@ static void prepare_recv(void)
 {
 	if (do_send())
 		bail_out("cannot send");
+}
+
+static uint64_t first;
+
+static void prepare_batch(void)
+{
+	prepare_recv();
+	first = made[0];
+	prepare_recv();
+}
+
+static void undo_batch(void)
+{
+	b1_drop(a, first);
+	undo_send();
 }
 
 /* The first SEND through each handle makes a trace. */
@@ -261,6 +339,9 @@ int main(void)
 	test("SEND", nothing, do_send, undo_send);
 	test("RECV", prepare_recv, do_recv, undo_recv);
 	test("RELEASE", prepare_release, do_release, nothing);
+	test("CALL", nothing, do_call, nothing);
+	test("RECV_BATCH", prepare_batch, do_batch, undo_batch);
+	test("FEATURES", nothing, do_features, nothing);
 	test("NAME", nothing, do_name, nothing);
 	end();
 	ok(quota_nothing(), "nothing is claimed in the end");
