@@ -19,9 +19,11 @@
  * once: it becomes the *stock* of its trace, out of which the next message of the
  * same peer is paid without the lock, so that those who send to peers of one user
  * write nothing in common. A stock is claimed all the while, as if the messages
- * had not been received yet; it is given back before anybody is refused, before
- * anybody looks, while the events of accounting are enabled, and when the last peer
- * of the user is closed. So nobody is refused, and no figure is wrong, for a stock.
+ * had not been received yet. It is open only while so much is left that all it may
+ * hold could be claimed anew (user->floor), so that nobody has more by it than the
+ * rule gives; and it is given back before anybody is refused, before anybody looks,
+ * while the events of accounting are enabled, and when the last peer of the user
+ * is closed. So nobody is refused, and no figure is wrong, for a stock.
  *
  * Lifetimes. A user is in the table while anything is claimed from it, which an
  * open peer does itself; the last charge that is returned retires it, under its
@@ -240,8 +242,8 @@ static struct bus1_claim bus1_trace_claim(struct bus1_trace *trace, u32 r)
  * listed at the user under the user's lock.
  */
 #define BUS1_STOCK_OPEN BIT_ULL(63)
-#define BUS1_STOCK_OBJECTS 65536
-#define BUS1_STOCK_BYTES SZ_64M
+#define BUS1_STOCK_OBJECTS 1024
+#define BUS1_STOCK_BYTES SZ_1M
 #define BUS1_STOCKS 256 /* open at a time, for each user */
 
 static u32 bus1_stock_objects(u64 stock)
@@ -311,17 +313,45 @@ static void bus1_stock_close(struct bus1_trace *trace)
 	bus1_quota_give(&claim, (u32)stock);
 }
 
+/*
+ * What has to be left to the user for a trace to claim a whole stock, whatever else
+ * it has; not less than bus1_quota_check() wants. U64_MAX: more than there can be.
+ */
+static u64 bus1_stock_floor(const struct bus1_claim *claim, u64 room)
+{
+	u64 need;
+
+	if (!bus1_quota_need(room, *claim->trace, 2, &need) ||
+	    (claim->foreign &&
+	     (check_add_overflow(need, claim->quota->held, &need) ||
+	      check_mul_overflow(need, bus1_quota_user_factor(claim), &need))))
+		return U64_MAX;
+	return need;
+}
+
 /* Charged before, and now the start of a stock. False: it is to be given back. */
 static bool bus1_stock_open(struct bus1_trace *trace, u32 objects, u32 bytes)
 {
+	static const u64 room[] = { BUS1_STOCK_OBJECTS, BUS1_STOCK_BYTES };
 	struct bus1_user *user = trace->quota->user;
 	const u64 amount = bus1_stock(objects, bytes);
+	u64 floor[BUS1_N_RESOURCES];
+	struct bus1_claim claim;
+	u32 r;
 
 	lockdep_assert_held(&user->lock);
 	if (!user->n_peers || !trace->n_ref || !bus1_stock_fits(amount) ||
 	    trace_acct_charge_enabled() || trace_acct_discharge_enabled() ||
 	    atomic64_read(&trace->stock))
 		return false;
+	for (r = 0; r < BUS1_N_RESOURCES; r++) {
+		claim = bus1_trace_claim(trace, r);
+		floor[r] = bus1_stock_floor(&claim, room[r]);
+		if (floor[r] > user->level[r].left)
+			return false;
+	}
+	for (r = 0; r < BUS1_N_RESOURCES; r++)
+		user->floor[r] = max(user->floor[r], floor[r]);
 	if (user->n_stocks == BUS1_STOCKS)
 		bus1_stock_close(list_first_entry(&user->stocks,
 						  struct bus1_trace, stocked));
@@ -342,6 +372,7 @@ bool bus1_stocks_close(struct bus1_user *user)
 
 	list_for_each_entry_safe(trace, tmp, &user->stocks, stocked)
 		bus1_stock_close(trace);
+	memset(user->floor, 0, sizeof(user->floor));
 	return any;
 }
 
@@ -490,6 +521,7 @@ static noinline int bus1_charge_claim(struct bus1_trace *trace, u32 objects,
 	struct bus1_user *user = trace->quota->user;
 	u64 missing[BUS1_N_RESOURCES];
 	struct bus1_claim claim;
+	bool low = false;
 	int error;
 	u32 r;
 
@@ -513,7 +545,11 @@ static noinline int bus1_charge_claim(struct bus1_trace *trace, u32 objects,
 	for (r = 0; r < BUS1_N_RESOURCES; r++) {
 		claim = bus1_trace_claim(trace, r);
 		bus1_quota_take(&claim, amount[r], missing[r]);
+		low = low || claim.foreign || claim.user->left < user->floor[r];
 	}
+	/* A foreign claim has changed what others may claim in other ways, too. */
+	if (low)
+		bus1_stocks_close(user);
 	if (trace_acct_charge_enabled())
 		bus1_trace_charged(trace, amount);
 	spin_unlock(&user->lock);
@@ -649,6 +685,8 @@ void bus1_charge_move(struct bus1_charge *charge, struct bus1_trace *trace)
 		return;
 	}
 	spin_lock(&user->lock);
+	/* It is not checked, so others may have less from now on. */
+	bus1_stocks_close(user);
 	from = bus1_trace_claim(old, r);
 	to = bus1_trace_claim(trace, r);
 	bus1_quota_move(&from, &to, charge->objects);

@@ -198,6 +198,9 @@ struct bus1_recv_op {
 	bool woken;
 };
 
+/* bus1_recv_begin(): waits for nothing, be it that another thread receives. */
+#define BUS1_RECV_NOWAIT (~BUS1_RECV_FLAG_WAIT)
+
 struct bus1_peer *bus1_peer_new(const struct cred *cred);
 void bus1_peer_close(struct bus1_peer *peer);
 bool bus1_peer_readable(struct bus1_peer *peer);

@@ -84,6 +84,7 @@ struct seq_file;
  * @n_peers: open peers
  * @n_stocks: entries in @stocks
  * @stocks:  traces with an open stock, the oldest first
+ * @floor:   by resource: with less left, they are to be closed
  */
 struct bus1_user {
 	refcount_t ref;
@@ -93,6 +94,7 @@ struct bus1_user {
 	u32 n_stocks;
 	u64 n_peers;
 	struct list_head stocks;
+	u64 floor[BUS1_N_RESOURCES];
 	struct rb_root quotas;
 	struct bus1_level level[BUS1_N_RESOURCES];
 };
@@ -350,7 +352,7 @@ struct bus1_recent {
  * @tx_seq:   counter of its transactions
  * @ids:      by ID >> 1: a struct bus1_item, of a node or a handle
  * @anchor:   index of a place in @ids that is reserved for nothing, or 0
- * @handles:  sent through lately. Under the xa_lock of @ids
+ * @handles:  BUS1_N_RECENT_HANDLES, until it is closed: sent through lately. Under the xa_lock of @ids
  * @waitq:    who polls. Woken by senders, who keep the peer's memory
  * @sleepers: who sleeps until there is something to receive. As @waitq
  * @turns:    who waits for the turn
@@ -388,7 +390,7 @@ struct bus1_peer {
 	atomic64_t tx_seq;
 	struct xarray ids;
 	u64 anchor; /* xa_lock of ids, as below */
-	struct bus1_recent handles[BUS1_N_RECENT_HANDLES];
+	struct bus1_recent *handles;
 
 	/* Written by senders */
 	struct llist_head incoming ____cacheline_aligned_in_smp;

@@ -402,8 +402,9 @@ int bus1_ioctl_recv_batch(struct bus1_peer *peer, u64 arg,
 				   cmd.ptr_received);
 
 	while (i < n && !fatal_signal_pending(current)) {
-		r = bus1_recv_one(peer, i ? 0 : cmd.flags, cmd.deadline,
-				  cmd.ptr_received +
+		/* Behind the first it takes only what there is. */
+		r = bus1_recv_one(peer, i ? BUS1_RECV_NOWAIT : cmd.flags,
+				  cmd.deadline, cmd.ptr_received +
 				  i * sizeof(struct bus1_received), fault);
 		if (r)
 			break;

@@ -28,6 +28,11 @@ struct bus1_peer *bus1_peer_new(const struct cred *cred)
 	peer = kzalloc(sizeof(*peer), BUS1_GFP);
 	if (!peer)
 		return ERR_PTR(-ENOMEM);
+	r = -ENOMEM;
+	peer->handles = kcalloc(BUS1_N_RECENT_HANDLES, sizeof(*peer->handles),
+				BUS1_GFP);
+	if (!peer->handles)
+		goto err_free;
 
 	peer->id = atomic64_inc_return(&bus1_peer_ids);
 	peer->uid = cred->euid;
@@ -61,6 +66,7 @@ struct bus1_peer *bus1_peer_new(const struct cred *cred)
 	return peer;
 
 err_free:
+	kfree(peer->handles);
 	kfree(peer);
 	return ERR_PTR(r);
 }
@@ -86,8 +92,6 @@ void bus1_peer_put(struct bus1_peer *peer)
 	WARN_ON_ONCE(xa_find(&peer->ids, &index, ULONG_MAX, XA_PRESENT));
 	WARN_ON_ONCE(!list_empty(&peer->data.leftovers));
 	WARN_ON_ONCE(!list_empty(&peer->data.ready));
-	/* Where a place could not be reserved, an empty branch may be left. */
-	xa_destroy(&peer->ids);
 	WARN_ON_ONCE(peer->trace);
 	bus1_user_put(peer->user);
 	mutex_destroy(&peer->lock);
@@ -469,6 +473,10 @@ void bus1_peer_close(struct bus1_peer *peer)
 		bus1_peer_forget(item, &tx);
 		cond_resched();
 	}
+	/* Whoever refers to it later must not keep more than it. */
+	xa_destroy(&peer->ids);
+	kfree(peer->handles);
+	peer->handles = NULL;
 	mutex_unlock(&peer->lock);
 
 	bus1_tx_commit(&tx);

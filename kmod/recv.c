@@ -74,8 +74,8 @@ int bus1_recv_look(struct bus1_recv_op *op, unsigned int wait)
  * bus1_recv_begin() - RECV, see what comes next
  * @op:       the operation; see struct bus1_recv_op for what is filled in
  * @peer:     the receiver
- * @flags:    0 or BUS1_RECV_FLAG_WAIT
- * @deadline: with that: CLOCK_MONOTONIC in ns; KTIME_MAX or more: none
+ * @flags:    0, BUS1_RECV_FLAG_WAIT or BUS1_RECV_NOWAIT
+ * @deadline: with the flag: CLOCK_MONOTONIC in ns; KTIME_MAX or more: none
  * @fault:    gets the check that failed, here and later
  *
  * Others who receive from the peer wait, until bus1_recv_commit() or
@@ -87,7 +87,7 @@ int bus1_recv_begin(struct bus1_recv_op *op, struct bus1_peer *peer, u64 flags,
 {
 	const unsigned int wait = flags & BUS1_RECV_FLAG_WAIT ?
 				  BUS1_WAIT_TURN | BUS1_WAIT_ITEM :
-				  BUS1_WAIT_TURN;
+				  flags ? 0 : BUS1_WAIT_TURN;
 	int r;
 
 	op->peer = peer;
@@ -96,7 +96,9 @@ int bus1_recv_begin(struct bus1_recv_op *op, struct bus1_peer *peer, u64 flags,
 	op->woken = false;
 
 	r = bus1_recv_look(op, wait);
-	if (r == -EBUSY || (r && wait & BUS1_WAIT_ITEM))
+	if (r == -EBUSY && !wait)
+		r = -EAGAIN;
+	else if (r == -EBUSY || (r && wait & BUS1_WAIT_ITEM))
 		r = bus1_wait(op, r, wait, deadline);
 	if (r == -ETIMEDOUT)
 		return bus1_refuse(fault, r, BUS1_CHECK_DEADLINE, deadline);

@@ -563,7 +563,8 @@ TRACE_EVENT(notify_drop,
 );
 
 /*
- * A thread that slept for something to receive on @peer since @begun goes on;
+ * A thread that slept for something to receive on @peer, or for another receipt
+ * there to end, since @begun goes on;
  * @why says for which reason. What it found is received next, by msg_recv or
  * notify_recv of the same thread, unless another thread is faster.
  */

@@ -23,9 +23,11 @@
  */
 #include <linux/freezer.h>
 #include <linux/hrtimer.h>
+#include <linux/overflow.h>
 #include <linux/poll.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/time_namespace.h>
 #include <linux/wait.h>
 
 #include "internal.h"
@@ -65,12 +67,28 @@ bool bus1_wait_leave(struct wait_queue_head *queue,
 	return wait->flags & WQ_FLAG_WOKEN;
 }
 
+/* The deadline is by the caller's clock: that of its time name space. */
+static ktime_t bus1_wait_expires(u64 deadline)
+{
+	struct timespec64 offset = {};
+	s64 expires;
+
+	timens_add_monotonic(&offset);
+	if (check_sub_overflow((s64)deadline, (s64)timespec64_to_ns(&offset),
+			       &expires))
+		return KTIME_MAX;
+	return max_t(s64, expires, 0);
+}
+
 /* Until it is woken. Return: 0, ETIMEDOUT, or ERESTARTSYS for a signal. */
 static int bus1_wait_sleep(struct wait_queue_entry *wait, unsigned int state,
 			   u64 deadline)
 {
-	ktime_t expires = deadline;
+	ktime_t expires;
 	int r = 0;
+
+	if (deadline < KTIME_MAX)
+		expires = bus1_wait_expires(deadline);
 
 	for (;;) {
 		/* A full barrier: the state before the look at the flag. */

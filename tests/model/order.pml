@@ -3,11 +3,12 @@
  * DOC: a model of the order of delivery
  *
  * order.pml has senders, each with one transaction, and receivers; queue.pml
- * the queue between them; life.pml nodes, handles and the end of a peer. Spin
- * goes through all interleavings of a case, which is one of the files with
- * switches (-D). "tests/model/run" does so for its list of cases: those that
- * are right have to be exhausted without an error, and each wrong variant has
- * to yield a counterexample to the property it breaks; --trace prints it.
+ * the queue between them; life.pml nodes, handles and the end of a peer; wait.pml
+ * those who sleep until there is something to receive. Spin goes through all
+ * interleavings of a case, which is one of the files with switches (-D).
+ * "tests/model/run" does so for its list of cases: those that are right have to
+ * be exhausted without an error, and each wrong variant has to yield a
+ * counterexample to the property it breaks; --trace prints it.
  *
  * What is right, and its states as "tests/model/run" prints them; the last four
  * only with --full:
@@ -68,7 +69,8 @@
  * - A receipt makes nothing known that was not: what publishes precedes it. So
  *   for RISING one peer's receiver stands for any number.
  * - Wake-ups: the last one comes behind the last publication, and a sleeper
- *   looks once more behind it; VISIBLE says that he finds something.
+ *   looks once more behind it; VISIBLE says that he finds something. Which of
+ *   several is woken is in wait.pml.
  * - Where transactions are alike (TWINS), they begin in the order of their
  *   numbers here; any other order is the same run with other names.
  * - AT_ONCE: DRAWING and the counter in one step. What runs between the two can

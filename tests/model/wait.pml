@@ -2,9 +2,9 @@
 /*
  * DOC: a model of sleepers and wake-ups
  *
- * Receivers of one peer, each with a call of RECV, and two senders, who publish
- * FIRST and SECOND items, each as a group. See order.pml for how it is run.
- * Which receivers do what, as masks:
+ * NR receivers of one peer, 3 unless it says more, each with a call of RECV; and
+ * two senders, each with a group: of FIRST items, 1, and of SECOND, 2. See
+ * order.pml for how it is run. Which receivers do what, as masks:
  *
  *   WAITS     they sleep until there is something to receive
  *   HASTY     they may stop waiting, at any time: a deadline, a signal
@@ -14,6 +14,15 @@
  *   RELEASE   a node is released: the first item vanishes, received or not
  *   DIED      a handle in the first item is of a dead node: its receipt puts
  *             NODE_RELEASE behind it
+ *
+ * What is right, and states (the last two only with --full):
+ *
+ *   NR=4 WAITS=7 HASTY=1 FAILS=9                                 1267973
+ *   NR=4 WAITS=7 HASTY=1 FAILS=9 SECOND=1                         898680
+ *   SECOND=1 HASTY=1 RELEASE                                      587102
+ *   SECOND=1 HASTY=1 FAILS=2 DIED                                 120540
+ *   CALLS=2 HASTY=1 FAILS=2                                      2242646
+ *   NR=4 HASTY=1 FAILS=9 SECOND=1 RELEASE                       10901509
  *
  * What is wrong:
  *
@@ -43,8 +52,9 @@
  * - The order of the queue: whoever looks finds all that is published.
  * - waitqueue_active() is one step with the wake. What it finds may be gone when
  *   the wake comes, but then the look may as well have been as late.
- * - Who is HASTY is so in some runs only, or nobody of them would be seen asleep in
- *   the end. Those who poll: they are all woken.
+ * - Who is HASTY is so in some runs only, or nobody of them would be seen asleep
+ *   in the end.
+ * - Those who poll: they are all woken.
  */
 #include "property.pml"
 
