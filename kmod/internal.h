@@ -352,7 +352,8 @@ struct bus1_recent {
  * @tx_seq:   counter of its transactions
  * @ids:      by ID >> 1: a struct bus1_item, of a node or a handle
  * @anchor:   index of a place in @ids that is reserved for nothing, or 0
- * @handles:  BUS1_N_RECENT_HANDLES, until it is closed: sent through lately. Under the xa_lock of @ids
+ * @handles:  BUS1_N_RECENT_HANDLES that were sent through lately, until it is
+ *            closed. Under the xa_lock of @ids
  * @waitq:    who polls. Woken by senders, who keep the peer's memory
  * @sleepers: who sleeps until there is something to receive. As @waitq
  * @turns:    who waits for the turn

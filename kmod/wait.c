@@ -61,7 +61,7 @@ void bus1_wait_enter(struct wait_queue_head *queue,
 bool bus1_wait_leave(struct wait_queue_head *queue,
 		     struct wait_queue_entry *wait)
 {
-	/* Whoever woke it is done with it when this is seen. */
+	/* Whoever woke it is done with it then. Litmus: woken-leave. */
 	if (!list_empty_careful(&wait->entry))
 		remove_wait_queue(queue, wait);
 	return wait->flags & WQ_FLAG_WOKEN;
@@ -91,7 +91,7 @@ static int bus1_wait_sleep(struct wait_queue_entry *wait, unsigned int state,
 		expires = bus1_wait_expires(deadline);
 
 	for (;;) {
-		/* A full barrier: the state before the look at the flag. */
+		/* A full barrier: then the look at the flag. Litmus: woken. */
 		set_current_state(state);
 		if (READ_ONCE(wait->flags) & WQ_FLAG_WOKEN)
 			break;
