@@ -98,11 +98,12 @@
  *
  * Waiting
  *   RECV with BUS1_RECV_FLAG_WAIT, RECV_BATCH with it, and CALL sleep until a
- *   message is receivable, the deadline has passed (ETIMEDOUT; it is looked for
- *   a message once more, and before it sleeps in any case, so a deadline in the
- *   past just looks), or a signal comes. A signal whose handler has SA_RESTART
- *   restarts a RECV or RECV_BATCH, the deadline being absolute; else EINTR. One
- *   message wakes one of those who sleep on a peer, the one that has waited
+ *   message is receivable, the deadline has passed (ETIMEDOUT), or a signal
+ *   comes. They look before they sleep and once more before they fail, so a
+ *   deadline in the past just looks. It is absolute, by the CLOCK_MONOTONIC of
+ *   the caller's time name space. A signal whose handler has SA_RESTART restarts
+ *   RECV and RECV_BATCH, with the same deadline; else, and CALL always, EINTR.
+ *   One message wakes one of those who sleep on a peer, the one that has waited
  *   longest; who leaves without it passes it on. Those who poll are all woken.
  *
  * What bus1 does not do
