@@ -24,6 +24,7 @@
  *                 not peer->lock: a handle found there is alive and may be held.
  *   node->lock    the list of the node's handles, and node->dead. A leaf.
  *   user->lock    what is claimed from a user, by whomever; but not the stocks.
+ *   those of the wait queues    leaves.
  *   xa_lock of the open peers, and of the users    their registries. Leaves; a
  *                 user leaves the latter under user->lock.
  *
