@@ -189,7 +189,11 @@ done
 echo
 echo "service:    $(tail -n 1 "$dir/service.log")"
 echo "publisher:  $(tail -n 1 "$dir/publisher.log")"
-echo "echo:       $(cat "$dir/echo.log")"
+# What takes the time there may be the emulation.
+note=
+! grep -qw hypervisor /proc/cpuinfo ||
+	note=" (in a virtual or emulated machine)"
+echo "echo:       $(cat "$dir/echo.log")$note"
 if [ $failed = 0 ]; then
 	echo "killed:     client $mortal and subscriber $victim, both noticed"
 	echo "demo:       all went well"

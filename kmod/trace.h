@@ -563,9 +563,8 @@ TRACE_EVENT(notify_drop,
 );
 
 /*
- * A thread that slept for something to receive on @peer, or for another receipt
- * there to end, since @begun goes on;
- * @why says for which reason. What it found is received next, by msg_recv or
+ * A thread that found nothing to receive on @peer at @begun, and waits for it, goes
+ * on; @why says for which reason. What it found is received next, by msg_recv or
  * notify_recv of the same thread, unless another thread is faster.
  */
 TRACE_EVENT(recv_wait,

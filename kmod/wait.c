@@ -150,7 +150,7 @@ int bus1_wait(struct bus1_recv_op *op, int r, unsigned int wait, u64 deadline)
 	if (why && r)
 		r = why;
 
-	if (begun)
+	if (begun && item)
 		trace_recv_wait(peer->id, begun, !r ? BUS1_WAIT_READY :
 				r == -ETIMEDOUT ? BUS1_WAIT_DEADLINE :
 				BUS1_WAIT_SIGNAL, ktime_get_ns());

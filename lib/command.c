@@ -173,7 +173,6 @@ int libbus1_recv(int peer, struct bus1_metadata *metadata,
 	};
 	int r;
 
-	message->flags = 0;
 	message->type = BUS1_INVALID;
 	do {
 		r = ioctl(peer, BUS1_CMD_RECV, &cmd) < 0 ? -errno : 0;

@@ -149,6 +149,7 @@ int libbus1_msg_recv_wait(struct libbus1_msg *msg, int peer, uint64_t deadline)
 		if (!deadline) {
 			/* A module without extensions knows no FLAT. */
 			vec = (struct iovec){ msg->data, m.n_data };
+			m.flags = 0;
 			m.n_data_vecs = 1;
 			m.ptr_data_vecs = BUS1_FROM_PTR(&vec);
 			r = libbus1_recv(peer, &metadata, &m);

@@ -122,11 +122,12 @@ int libbus1_release(int peer, const uint64_t *ids, size_t n);
  * @errors:         @n_destinations results, or NULL: 0, or with
  *                  BUS1_SEND_FLAG_CONTINUE -EDQUOT for a destination that was
  *                  skipped. Mean something only when the call succeeds
- * @message:        flags and type 0; the rest as in <linux/bus1.h>. Entries of
- *                  ptr_transfers with BUS1_TRANSFER_FLAG_CREATE hold the ID of
- *                  the new node afterwards, and are as before on failure;
- *                  it and ptr_transfers are read and written by the library
- *                  too: unlike other pointers they must be good
+ * @message:        flags 0 or BUS1_MESSAGE_FLAG_FLAT, type 0; the rest as in
+ *                  <linux/bus1.h>. Entries of ptr_transfers with
+ *                  BUS1_TRANSFER_FLAG_CREATE hold the ID of the new node
+ *                  afterwards, and are as before on failure; it and
+ *                  ptr_transfers are read and written by the library too:
+ *                  unlike other pointers they must be good
  *
  * Return: 0, with BUS1_SEND_FLAG_CONTINUE also if all were skipped; -EDQUOT if a
  * receiver's user may not be charged for the message (not with that flag), or
@@ -141,7 +142,8 @@ int libbus1_send(int peer, uint64_t flags, const uint64_t *destinations,
  * libbus1_recv() - take the next message or notification
  * @peer:     the receiver
  * @metadata: out
- * @message:  the room in; what came out. flags and type are set by this call
+ * @message:  the room in; what came out. flags are 0 or BUS1_MESSAGE_FLAG_FLAT,
+ *            type is set by this call
  *
  * Return: 0; -EAGAIN if there is none; -EMSGSIZE if the room is too small: then
  * n_transfers and n_data say what is needed, and the message stays queued;

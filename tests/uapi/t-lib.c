@@ -178,7 +178,7 @@ static void test_recv(void)
 	ok(libbus1_recv(a, &meta, &m) == -EAGAIN, "recv: nothing there");
 	libbus1_post(a, handle, "hello", 5, NULL, 0);
 	vec = (struct iovec){ data, sizeof(data) };
-	m = (struct bus1_message){ .type = 77, .flags = 77, .n_data = 4,
+	m = (struct bus1_message){ .type = 77, .n_data = 4,
 				   .n_data_vecs = 1,
 				   .ptr_data_vecs = BUS1_FROM_PTR(&vec) };
 	ok(libbus1_recv(a, &meta, &m) == -EMSGSIZE && m.n_data == 5,
@@ -186,6 +186,14 @@ static void test_recv(void)
 	ok(libbus1_recv(a, &meta, &m) == 0 && m.n_data == 5 &&
 	   m.type == BUS1_MESSAGE_TYPE_USER && meta.id == node &&
 	   !memcmp(data, "hello", 5), "recv: with that, it is there");
+	libbus1_post(a, handle, "there", 5, NULL, 0);
+	m = (struct bus1_message){ .flags = BUS1_MESSAGE_FLAG_FLAT,
+				   .n_data = 8, .n_data_vecs = 8,
+				   .ptr_data_vecs = BUS1_FROM_PTR(data) };
+	ok(libbus1_recv(a, &meta, &m) == 0 && m.n_data == 5 &&
+	   !memcmp(data, "there", 5), "recv: without an iovec");
+	m.flags = 2;
+	ok(libbus1_recv(a, &meta, &m) == -EINVAL, "recv: unknown flags");
 	close(a);
 }
 

@@ -23,12 +23,13 @@
  *   used twice in one peer. BUS1_INVALID is no ID.
  *
  * Errors
- *   An ioctl returns 0, or -1 and sets errno. A call that failed had no effect
+ *   An ioctl returns 0, or -1 and sets errno; RECV_BATCH returns a count, and
+ *   CALL may return an error above 0 (see there). A call that failed had no effect
  *   on the bus and may be repeated; arrays in user memory may have been partly
  *   written. After EFAULT or EBADRQC set the entries that had
  *   BUS1_TRANSFER_FLAG_CREATE anew before the call is repeated.
  *
- *   EAGAIN      RECV: nothing is receivable
+ *   EAGAIN      RECV, RECV_BATCH: nothing is receivable
  *   EBADF       TRANSFER: @to is not an open file descriptor
  *   EOPNOTSUPP  TRANSFER: @to is a descriptor of something else
  *   EBADRQC     an ID is unknown, or names a node where a handle is needed
@@ -38,7 +39,8 @@
  *               the end of its array is beyond the address space
  *   EINVAL      unknown flag bits, a wrong message type, CREATE with an ID
  *               other than BUS1_INVALID, an ID twice in one RELEASE, an iovec
- *               longer than SSIZE_MAX; NAME: a character that no name has
+ *               longer than SSIZE_MAX; NAME: a character that no name has;
+ *               RECV_BATCH: a deadline without WAIT
  *   EMSGSIZE    SEND: n_data is more than the iovecs hold, or than the kernel
  *               moves in one call (MAX_RW_COUNT, 2 GiB less a page);
  *               RECV: the room is too small;
@@ -46,7 +48,8 @@
  *               are more than UIO_MAXIOV (1024) iovecs
  *   ENOMEM      no memory, or the memory control group is at its limit
  *   ENOTTY      unknown command
- *   ETIMEDOUT   waiting: the deadline has passed, and nothing is receivable
+ *   ETIMEDOUT   waiting: the deadline has passed, and nothing is receivable, or
+ *               another thread is just receiving
  *   EINTR       killed on the way; waiting: a signal came
  *
  * Notifications
@@ -388,7 +391,7 @@ struct bus1_cmd_call {
  * @deadline:    WAIT: CLOCK_MONOTONIC in ns, or BUS1_INVALID: none. Else 0
  * @n_received:  entries in @ptr_received; more than BUS1_MAX_BATCH is taken as
  *               that
- * @ptr_received: array of struct bus1_received
+ * @ptr_received: array of struct bus1_received, in and out as for RECV
  *
  * Receives what is there, one after the other as RECV would, until there is
  * nothing more or no more entry; it waits only for the first. Returns how many
