@@ -178,7 +178,7 @@ build/man/%: man/%.rst | deps
 
 .PHONY: demo
 demo: build/kmod/6.1/bus1.ko lib tools examples
-	tests/vm/run --smp 2 -- demo.sh
+	tests/vm/run --turns --smp 2 -- demo.sh
 
 .PHONY: check
 check: all build/kmod/defects/bus1.ko
