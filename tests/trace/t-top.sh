@@ -199,8 +199,11 @@ bus1-trace top 1000 >"$dir/text" 3>&- &
 screen=$!
 bus1-trace top -n 0 1000 >"$dir/all" 3>&- &
 all=$!
+bus1-trace top 1000 --entries 4 >"$dir/full" 3>&- &
+full=$!
 attached $screen 7
 attached $all 7
+attached $full 7
 exec 3>&-
 until_true grep -q flooded=1 "$dir/load"
 verb_end INT
@@ -209,10 +212,13 @@ ok "a full map: counted" test "$(total map_full)" -gt 0
 ok "a full map: the identity holds" identity
 is "a full map: the interval has it" "$(member interval uncounted)" \
 	"$(total map_full)"
-kill -INT $screen $all
+kill -INT $screen $all $full
 wait $screen
 is "a screen: status 0" $? 0
 wait $all
+wait $full
+is "a full map: status 3, as text" $? 3
+ok "a full map: it says so" grep -q '^LOST: at least [1-9]' "$dir/full"
 ok "a screen: below 80 columns" narrow text
 is "a screen: 24 lines, and the counts" \
 	"$(sed '/^ *seen/,$d' "$dir/text" | wc -l)" 24
@@ -221,17 +227,8 @@ is "a screen: what is left out is counted" \
 is "-n 0: every peer" "$(grep -c '^load-many#' "$dir/all")" 97
 ok "a screen: the sum is printed" grep -q \
 	'seen = shown + filtered + ring full + map full\.$' "$dir/text"
-bus1-trace top 1000 --entries 2 >"$dir/text" &
-screen=$!
-attached $screen 7
-trace-load >/dev/null
-trace-load >/dev/null
-kill -INT $screen
-wait $screen
-is "a full map: status 3, as text" $? 3
-ok "a full map: it says so" grep -q '^LOST: at least [1-9]' "$dir/text"
 ok "a full map: the view says so" grep -q \
-	'^At least: [1-9][0-9]* more events found a map full\.$' "$dir/text"
+	'^At least: [1-9][0-9]* more events found a map full\.$' "$dir/full"
 kill $many
 
 # A terminal, and what steers it
