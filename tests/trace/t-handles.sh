@@ -196,14 +196,15 @@ signal_churn()
 	done
 }
 
-# Everything changes all the time, while the tools begin and later again: what the
-# events made of the first snapshot is what there is in the end, when all is
-# stopped. Between, the tools are given the time to follow. All on one processor:
+# Everything changes all the time, but while the tools begin: what the events made
+# of the first snapshot is what there is in the end, when all is stopped. Between, the tools are given the time to follow. All on one processor:
 # an emulated one may not see at once that another enables a tracepoint.
 [ ! -e /sys/devices/system/cpu/cpu1/online ] ||
 	echo 0 >/sys/devices/system/cpu/cpu1/online
 churn -d 600 -t 2 -s 1 >"$dir/churn" 2>&1 &
 churn=$!
+sleep 1
+signal_churn STOP
 sleep 1
 bus1-trace record --ring-size 64M -o "$dir/rec" >"$dir/recorded" 2>&1 &
 recorder=$!
