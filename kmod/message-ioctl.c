@@ -331,38 +331,12 @@ static int bus1_recv_message(struct bus1_peer *peer, u64 flags, u64 deadline,
 	}
 }
 
-int bus1_ioctl_recv(struct bus1_peer *peer, u64 arg, struct bus1_fault *fault)
+/* RECV, or one of a batch. */
+static __always_inline int bus1_recv_one(struct bus1_peer *peer, u64 flags,
+					 u64 deadline, u64 ptr_metadata,
+					 u64 ptr_message,
+					 struct bus1_fault *fault)
 {
-	struct bus1_message message __uninitialized;
-	struct bus1_cmd_recv cmd __uninitialized;
-	struct bus1_data data __uninitialized;
-	int r;
-
-	r = bus1_copy_in(&cmd, arg, sizeof(cmd), fault);
-	if (r)
-		return r;
-	if (cmd.flags & ~BUS1_RECV_FLAG_WAIT)
-		return bus1_refuse(fault, -EINVAL, BUS1_CHECK_FLAGS, cmd.flags);
-	r = bus1_copy_in(&message, cmd.ptr_message, sizeof(message), fault);
-	if (r)
-		return r;
-	r = bus1_recv_check(&message, fault);
-	if (r)
-		return r;
-	r = bus1_data_import(ITER_DEST, &data, &message, fault);
-	if (r)
-		return r;
-	r = bus1_recv_message(peer, cmd.flags, BUS1_INVALID, cmd.ptr_metadata,
-			      cmd.ptr_message, &message, &data.iter, fault);
-	bus1_data_free(&data);
-	return r;
-}
-
-/* One of a batch: @ptr is a struct bus1_received. */
-static int bus1_recv_one(struct bus1_peer *peer, u64 flags, u64 deadline,
-			 u64 ptr, struct bus1_fault *fault)
-{
-	const u64 ptr_message = ptr + offsetof(struct bus1_received, message);
 	struct bus1_message message __uninitialized;
 	struct bus1_data data __uninitialized;
 	int r;
@@ -376,10 +350,24 @@ static int bus1_recv_one(struct bus1_peer *peer, u64 flags, u64 deadline,
 	r = bus1_data_import(ITER_DEST, &data, &message, fault);
 	if (r)
 		return r;
-	r = bus1_recv_message(peer, flags, deadline, ptr, ptr_message, &message,
-			      &data.iter, fault);
+	r = bus1_recv_message(peer, flags, deadline, ptr_metadata, ptr_message,
+			      &message, &data.iter, fault);
 	bus1_data_free(&data);
 	return r;
+}
+
+int bus1_ioctl_recv(struct bus1_peer *peer, u64 arg, struct bus1_fault *fault)
+{
+	struct bus1_cmd_recv cmd __uninitialized;
+	int r;
+
+	r = bus1_copy_in(&cmd, arg, sizeof(cmd), fault);
+	if (r)
+		return r;
+	if (cmd.flags & ~BUS1_RECV_FLAG_WAIT)
+		return bus1_refuse(fault, -EINVAL, BUS1_CHECK_FLAGS, cmd.flags);
+	return bus1_recv_one(peer, cmd.flags, BUS1_INVALID, cmd.ptr_metadata,
+			     cmd.ptr_message, fault);
 }
 
 int bus1_ioctl_recv_batch(struct bus1_peer *peer, u64 arg,
@@ -387,6 +375,7 @@ int bus1_ioctl_recv_batch(struct bus1_peer *peer, u64 arg,
 {
 	struct bus1_cmd_recv_batch cmd;
 	int r, n, i = 0;
+	u64 ptr;
 
 	r = bus1_copy_in(&cmd, arg, sizeof(cmd), fault);
 	if (r)
@@ -402,10 +391,12 @@ int bus1_ioctl_recv_batch(struct bus1_peer *peer, u64 arg,
 				   cmd.ptr_received);
 
 	while (i < n && !fatal_signal_pending(current)) {
+		ptr = cmd.ptr_received + i * sizeof(struct bus1_received);
 		/* Behind the first it takes only what there is. */
 		r = bus1_recv_one(peer, i ? BUS1_RECV_NOWAIT : cmd.flags,
-				  cmd.deadline, cmd.ptr_received +
-				  i * sizeof(struct bus1_received), fault);
+				  cmd.deadline, ptr, ptr +
+				  offsetof(struct bus1_received, message),
+				  fault);
 		if (r)
 			break;
 		i++;
