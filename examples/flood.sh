@@ -83,7 +83,7 @@ done
 	die "cannot read $debug/accounts: be root; mount -t debugfs debug" \
 	    "/sys/kernel/debug"
 nobody_charged || die "somebody uses bus1 already; run this in a guest:" \
-	"tests/vm/run --smp 2 -- flood.sh"
+	"tests/vm/run --turns --smp 2 -- flood.sh"
 
 chmod 711 "$dir"
 old_objects=$(cat $parameters/max_objects)
