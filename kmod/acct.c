@@ -588,16 +588,20 @@ int bus1_charge_take(struct bus1_charge *charge, struct bus1_trace *trace,
 	return 0;
 }
 
-/* bus1_charge_take(), but only if there is no need for the lock. */
-bool bus1_charge_take_stock(struct bus1_charge *charge,
-			    struct bus1_trace *trace, u32 objects, u64 bytes)
+/**
+ * bus1_charge_take_all() - bus1_charge_take() of @n charges of the same size
+ * @one: what each is: its trace, objects and bytes; to be copied @n times
+ * @n:   how many, at most BUS1_MAX_DESTINATIONS
+ *
+ * Return: whether that was possible without the lock.
+ */
+bool bus1_charge_take_all(const struct bus1_charge *one, u32 n)
 {
-	if (bytes > BUS1_STOCK_BYTES || !bus1_stock_take(trace, objects, bytes))
-		return false;
-	charge->trace = trace;
-	charge->objects = objects;
-	charge->bytes = bytes;
-	return true;
+	const u64 objects = (u64)one->objects * n;
+	const u64 bytes = (u64)one->bytes * n;
+
+	return objects <= BUS1_STOCK_OBJECTS && bytes <= BUS1_STOCK_BYTES &&
+	       bus1_stock_take(one->trace, objects, bytes);
 }
 
 /* bus1_charge_return(), where it does not go into an open stock. */

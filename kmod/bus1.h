@@ -64,10 +64,11 @@ static inline int bus1_refuse(struct bus1_fault *fault, int err, u32 check,
  * @peer:            the peer that acts
  * @number:          its number there, 0 until it is drawn
  * @kind:            BUS1_TX_*
- * @n_messages:      messages in @items
- * @n_notifications: notifications in @items
+ * @n_messages:      messages in it
+ * @n_notifications: notifications in it
  * @grouped:         items for one peer are next to each other
- * @items:           bus1_item.entry, in the order of delivery
+ * @first:           its items by bus1_item.next, in the order of delivery; or NULL
+ * @end:             where the next one is noted
  *
  * Belongs to one thread.
  */
@@ -78,7 +79,8 @@ struct bus1_tx {
 	u32 n_messages;
 	u32 n_notifications;
 	bool grouped;
-	struct list_head items;
+	struct bus1_item *first;
+	struct bus1_item **end;
 };
 
 /**
@@ -166,6 +168,7 @@ struct bus1_send_op {
 	size_t n_dests;
 	size_t n_skipped;
 	size_t n_charged;
+	bool alike;
 	struct bus1_payload *payload;
 	size_t n_bytes;
 	struct bus1_spares spares;

@@ -150,8 +150,7 @@ struct bus1_trace {
  * @link:      in the incoming list of @peer, if it heads its group
  * @pos:       of a head among the frozen, in the order of the links; 0 until it
  *             is given out. Under peer->lock
- * @entry:     in bus1_tx.items while collected; then in the queue's leftovers
- *             or ready list, under peer->lock
+ * @entry:     in the queue's leftovers or ready list, under peer->lock
  * @next:      next item of the transaction. Set before the link, then constant
  * @lead:      of a multicast: the item whose @seq speaks for it; or NULL: the
  *             link itself publishes. The head of each group refers to it, but
@@ -454,6 +453,9 @@ static inline bool bus1_ref_put(refcount_t *ref)
 	       refcount_dec_and_test(ref);
 }
 
+/* Steps of a few instructions between two chances to be rescheduled */
+#define BUS1_BREATH 32
+
 /* main.c */
 extern unsigned long long bus1_max_objects;
 extern unsigned long long bus1_max_bytes;
@@ -472,8 +474,7 @@ bool bus1_trace_held(struct bus1_user *user, const struct bus1_peer *claimant,
 		     u64 held[BUS1_N_RESOURCES]);
 int bus1_charge_take(struct bus1_charge *charge, struct bus1_trace *trace,
 		     u32 objects, u32 bytes, u32 op, struct bus1_fault *fault);
-bool bus1_charge_take_stock(struct bus1_charge *charge,
-			    struct bus1_trace *trace, u32 objects, u64 bytes);
+bool bus1_charge_take_all(const struct bus1_charge *one, u32 n);
 void bus1_charge_return(struct bus1_charge *charge);
 void bus1_charge_split(struct bus1_charge *charge, struct bus1_charge *part,
 		       u32 objects);
@@ -493,6 +494,8 @@ void bus1_peer_unreserve(struct bus1_peer *peer, size_t n, u64 first_id);
 struct bus1_item *bus1_peer_find(struct bus1_peer *peer, u64 id);
 struct bus1_item *bus1_peer_node(struct bus1_peer *peer, u64 id);
 struct bus1_handle *bus1_peer_hold(struct bus1_peer *peer, u64 id);
+size_t bus1_peer_hold_all(struct bus1_peer *peer, const u64 *ids,
+			  struct bus1_dest *dests, size_t n);
 void bus1_peer_install(struct bus1_peer *peer, u64 id, struct bus1_item *item);
 void bus1_peer_erase(struct bus1_peer *peer, u64 id, struct bus1_item *item);
 void bus1_peer_exit(void);
@@ -613,6 +616,16 @@ bool bus1_wait_leave(struct wait_queue_head *queue,
 int bus1_wait(struct bus1_recv_op *op, int r, unsigned int wait, u64 deadline);
 void bus1_wake(struct wait_queue_head *queue);
 void bus1_wake_item(struct bus1_peer *peer, bool first, bool sync);
+
+/* Is it worth to call bus1_wake_item()? */
+static inline bool bus1_wake_wanted(struct bus1_peer *peer)
+{
+	/* No barrier needed: see there. */
+	return waitqueue_active(&peer->sleepers) ||
+	       /* Nor here. */
+	       waitqueue_active(&peer->waitq);
+}
+
 void bus1_wake_pass(struct bus1_recv_op *op);
 
 /* tx.c */
@@ -626,7 +639,26 @@ static inline void bus1_tx_init(struct bus1_tx *tx, struct bus1_peer *peer,
 	tx->n_messages = 0;
 	tx->n_notifications = 0;
 	tx->grouped = false;
-	INIT_LIST_HEAD(&tx->items);
+	tx->first = NULL;
+	tx->end = &tx->first;
+}
+
+/**
+ * bus1_tx_add() - add an item
+ * @tx:   the transaction
+ * @item: the item; its reference goes along
+ *
+ * Items for one peer are delivered in the order in which they were added.
+ */
+static inline void bus1_tx_add(struct bus1_tx *tx, struct bus1_item *item)
+{
+	item->next = NULL;
+	*tx->end = item;
+	tx->end = &item->next;
+	if (bus1_item_is_msg(item))
+		tx->n_messages++;
+	else
+		tx->n_notifications++;
 }
 
 /* The number of the transaction, drawn when it is first asked for. */
@@ -637,7 +669,6 @@ static inline u64 bus1_tx_draw(struct bus1_tx *tx)
 	return tx->number;
 }
 
-void bus1_tx_add(struct bus1_tx *tx, struct bus1_item *item);
 void bus1_tx_commit(struct bus1_tx *tx);
 void bus1_tx_commit_one(struct bus1_tx *tx, struct bus1_msg *message);
 struct bus1_item *bus1_item_get(struct bus1_item *item);

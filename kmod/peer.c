@@ -175,6 +175,26 @@ static struct bus1_recent *bus1_recent_node(struct bus1_peer *peer, u64 id)
 	return &peer->data.nodes[(id >> 1) % BUS1_N_RECENT_NODES];
 }
 
+/* Found under this lock, it still has the hold of the table. */
+static __always_inline struct bus1_handle *
+bus1_peer_hold_locked(struct bus1_peer *peer, u64 id)
+{
+	struct bus1_recent *recent = bus1_recent_handle(peer, id);
+	struct bus1_handle *handle;
+	struct bus1_item *item;
+
+	if (recent->id != id || !recent->item) {
+		item = bus1_peer_find(peer, id);
+		if (!item || bus1_item_is_node(item))
+			return NULL;
+		recent->id = id;
+		recent->item = item;
+	}
+	handle = bus1_item_handle(recent->item);
+	refcount_inc(&handle->holds);
+	return handle;
+}
+
 /**
  * bus1_peer_hold() - look up a handle
  * @peer: its owner
@@ -184,24 +204,41 @@ static struct bus1_recent *bus1_recent_node(struct bus1_peer *peer, u64 id)
  */
 struct bus1_handle *bus1_peer_hold(struct bus1_peer *peer, u64 id)
 {
-	struct bus1_recent *recent = bus1_recent_handle(peer, id);
-	struct bus1_handle *handle = NULL;
-	struct bus1_item *item;
+	struct bus1_handle *handle;
 
-	/* Found under this lock, it still has the hold of the table. */
 	xa_lock(&peer->ids);
-	if (recent->id != id || !recent->item) {
-		item = bus1_peer_find(peer, id);
-		if (!item || bus1_item_is_node(item))
-			goto out;
-		recent->id = id;
-		recent->item = item;
-	}
-	handle = bus1_item_handle(recent->item);
-	refcount_inc(&handle->holds);
-out:
+	handle = bus1_peer_hold_locked(peer, id);
 	xa_unlock(&peer->ids);
 	return handle;
+}
+
+/**
+ * bus1_peer_hold_all() - look up handles to send to
+ * @peer:  their owner
+ * @ids:   their IDs
+ * @dests: get the handles, as by bus1_peer_hold()
+ * @n:     entries in both arrays
+ *
+ * Return: how many are held: @n, or the index of the first that is not there.
+ */
+size_t bus1_peer_hold_all(struct bus1_peer *peer, const u64 *ids,
+			  struct bus1_dest *dests, size_t n)
+{
+	size_t i;
+
+	xa_lock(&peer->ids);
+	for (i = 0; i < n; i++) {
+		dests[i].handle = bus1_peer_hold_locked(peer, ids[i]);
+		if (!dests[i].handle)
+			break;
+		if (!((i + 1) % BUS1_BREATH)) {
+			xa_unlock(&peer->ids);
+			cond_resched();
+			xa_lock(&peer->ids);
+		}
+	}
+	xa_unlock(&peer->ids);
+	return i;
 }
 
 /* The node that an ID of a message names, or NULL. peer->lock is held. */

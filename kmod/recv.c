@@ -208,7 +208,7 @@ static void bus1_recv_forget(struct bus1_peer *peer, struct bus1_item *item)
 		bus1_peer_erase(peer, handle->id, item);
 		bus1_handle_unhold(handle, &tx);
 		/* Its node is dead: there is nobody to tell. */
-		WARN_ON_ONCE(!list_empty(&tx.items));
+		WARN_ON_ONCE(tx.first);
 	}
 }
 

@@ -10,43 +10,45 @@
 #include "internal.h"
 #include "trace.h"
 
-/* Destinations between two chances to be rescheduled. */
-#define BUS1_SEND_BREATH 32
-
 /*
- * Are all receivers different? Then there is nothing to sort. If there is no memory
- * to find out, they may not be.
+ * What do the destinations have in common? If all receivers are different there is
+ * nothing to sort, and if they are of one user it can be charged at once. Without
+ * memory to find out they may be anybody.
  */
-static bool bus1_send_distinct(const struct bus1_send_op *op)
+static void bus1_send_survey(struct bus1_send_op *op)
 {
+	const struct bus1_user *user =
+		op->dests[0].handle->node->item.peer->user;
 	const unsigned int bits = fls_long(op->n_dests);
 	const size_t mask = (1UL << bits) - 1;
-	struct bus1_peer **seen, *peer;
-	size_t i, at = 0;
+	bool distinct = true, alike = true;
+	const struct bus1_node *node;
+	struct bus1_peer **seen;
+	size_t i, at;
 
 	/* More than as many places as destinations, so there is one for each. */
 	seen = kvcalloc(mask + 1, sizeof(*seen), BUS1_GFP);
 	if (!seen)
-		return false;
+		return;
 	for (i = 0; i < op->n_dests; i++) {
-		peer = op->dests[i].handle->node->item.peer;
-		at = hash_ptr(peer, bits);
-		while (seen[at] && seen[at] != peer)
+		node = op->dests[i].handle->node;
+		at = hash_ptr(node->item.peer, bits);
+		while (seen[at] && seen[at] != node->item.peer)
 			at = (at + 1) & mask;
-		if (seen[at])
-			break;
-		seen[at] = peer;
-		if (!(i % BUS1_SEND_BREATH))
+		distinct = distinct && !seen[at];
+		seen[at] = node->item.peer;
+		alike = alike && node->item.peer->user == user &&
+			!READ_ONCE(node->dead);
+		if (!(i % BUS1_BREATH))
 			cond_resched();
 	}
 	kvfree(seen);
-	return i == op->n_dests;
+	op->tx.grouped = distinct;
+	op->alike = alike;
 }
 
 static int bus1_send_hold(struct bus1_send_op *op, const u64 *dests, size_t n)
 {
-	size_t i;
-
 	op->dests = &op->single;
 	if (n > 1) {
 		op->dests = kvcalloc(n, sizeof(*op->dests), BUS1_GFP);
@@ -54,17 +56,12 @@ static int bus1_send_hold(struct bus1_send_op *op, const u64 *dests, size_t n)
 			return bus1_refuse(op->fault, -ENOMEM,
 					   BUS1_CHECK_MEMORY, 0);
 	}
-	for (i = 0; i < n; i++) {
-		op->dests[i].handle = bus1_peer_hold(op->peer, dests[i]);
-		if (!op->dests[i].handle)
-			return bus1_refuse(op->fault, -EBADRQC, BUS1_CHECK_ID,
-					   dests[i]);
-		op->n_dests++;
-		if (!(i % BUS1_SEND_BREATH))
-			cond_resched();
-	}
+	op->n_dests = bus1_peer_hold_all(op->peer, dests, op->dests, n);
+	if (op->n_dests < n)
+		return bus1_refuse(op->fault, -EBADRQC, BUS1_CHECK_ID,
+				   dests[op->n_dests]);
 	if (n > 1)
-		op->tx.grouped = bus1_send_distinct(op);
+		bus1_send_survey(op);
 	return 0;
 }
 
@@ -96,33 +93,20 @@ static int bus1_send_charge_dest(struct bus1_send_op *op,
 	return 0;
 }
 
-/* All messages at once, if they are charged to one user who lets them have it. */
+/* All messages at once, if their user lets the sender have it without ado. */
 static bool bus1_send_charge_all(struct bus1_send_op *op)
 {
-	const u32 objects = 1 + op->sources.n;
-	struct bus1_trace *trace = NULL;
-	struct bus1_charge all;
+	const struct bus1_charge one = {
+		.trace = bus1_handle_trace(op->dests[0].handle),
+		.objects = 1 + op->sources.n,
+		.bytes = op->n_bytes,
+	};
 	size_t i;
 
-	for (i = 0; i < op->n_dests; i++) {
-		if (READ_ONCE(op->dests[i].handle->node->dead))
-			return false;
-		if (i && bus1_handle_trace(op->dests[i].handle) != trace)
-			return false;
-		trace = trace ?: bus1_handle_trace(op->dests[i].handle);
-		if (!trace)
-			return false;
-		if (!(i % BUS1_SEND_BREATH))
-			cond_resched();
-	}
-	if (!bus1_charge_take_stock(&all, trace, op->n_dests * objects,
-				    (u64)op->n_dests * op->n_bytes))
+	if (!one.trace || !bus1_charge_take_all(&one, op->n_dests))
 		return false;
-	for (i = 0; i < op->n_dests; i++) {
-		op->dests[i].charge = all;
-		op->dests[i].charge.objects = objects;
-		op->dests[i].charge.bytes = op->n_bytes;
-	}
+	for (i = 0; i < op->n_dests; i++)
+		op->dests[i].charge = one;
 	op->n_charged = op->n_dests;
 	return true;
 }
@@ -136,7 +120,7 @@ static int bus1_send_charge(struct bus1_send_op *op, u64 flags)
 	r = bus1_charge_take(&op->sources.charge, op->peer->trace,
 			     op->sources.n_created, 0, BUS1_OP_SEND,
 			     op->fault);
-	if (!r && op->n_dests > 1 && bus1_send_charge_all(op))
+	if (!r && op->alike && bus1_send_charge_all(op))
 		return 0;
 	for (i = 0; !r && i < op->n_dests; i++) {
 		r = bus1_send_charge_dest(op, &op->dests[i], flags);
@@ -280,7 +264,7 @@ int bus1_send_prepare(struct bus1_send_op *op, struct bus1_peer *peer,
 		r = bus1_send_msg(op, i, data);
 		if (r)
 			goto err_abort;
-		if (!(i % BUS1_SEND_BREATH))
+		if (!(i % BUS1_BREATH))
 			cond_resched();
 	}
 	/* From here on the messages keep it. */
@@ -306,9 +290,10 @@ static void bus1_send_unhold(struct bus1_send_op *op, u64 used)
 		if (used && !op->dests[i].error)
 			WRITE_ONCE(op->dests[i].handle->used, used);
 		/* Left from an abort; the handle keeps the user. */
-		bus1_charge_return(&op->dests[i].charge);
+		if (op->dests[i].charge.trace)
+			bus1_charge_return(&op->dests[i].charge);
 		bus1_handle_unhold(op->dests[i].handle, &op->tx);
-		if (!(i % BUS1_SEND_BREATH))
+		if (!(i % BUS1_BREATH))
 			cond_resched();
 	}
 	if (op->dests != &op->single)
@@ -319,17 +304,14 @@ static void bus1_send_unhold(struct bus1_send_op *op, u64 used)
 /* Destinations without a message: their nodes were dead, or they are skipped. */
 static void bus1_send_trace_none(struct bus1_send_op *op)
 {
-	struct bus1_msg *message;
+	struct bus1_item *item = op->tx.first;
 	struct bus1_node *node;
 	u32 i;
 
-	message = list_first_entry(&op->tx.items, struct bus1_msg,
-				   item.entry);
 	for (i = 0; i < op->n_dests; i++) {
 		cond_resched();
-		if (!list_entry_is_head(message, &op->tx.items, item.entry) &&
-		    message->index == i) {
-			message = list_next_entry(message, item.entry);
+		if (item && bus1_item_msg(item)->index == i) {
+			item = item->next;
 			continue;
 		}
 		node = op->dests[i].handle->node;
@@ -443,7 +425,7 @@ int bus1_send_one(struct bus1_peer *peer, u64 dest, struct iov_iter *data,
 	bus1_tx_commit_one(&tx, message);
 	WRITE_ONCE(handle->used, ktime_get_coarse_ns());
 	bus1_handle_unhold(handle, &tx);
-	if (unlikely(!list_empty(&tx.items)))
+	if (unlikely(tx.first))
 		bus1_tx_commit(&tx);
 	return 0;
 
@@ -463,17 +445,16 @@ err_unhold:
  */
 void bus1_send_abort(struct bus1_send_op *op)
 {
-	struct bus1_msg *message, *tmp;
-	LIST_HEAD(messages);
+	struct bus1_item *item = op->tx.first, *next;
 
 	bus1_mem_unspare(&op->spares);
-	list_splice_init(&op->tx.items, &messages);
 	bus1_tx_init(&op->tx, op->peer, BUS1_TX_DROP);
 	/* New nodes first: they die before their handles do. */
 	bus1_sources_abort(&op->sources, &op->tx);
-	list_for_each_entry_safe(message, tmp, &messages, item.entry) {
-		bus1_msg_discard(message, 0, &op->tx);
-		bus1_msg_put(message);
+	for (; item; item = next) {
+		next = item->next;
+		bus1_msg_discard(bus1_item_msg(item), 0, &op->tx);
+		bus1_item_put(item);
 		cond_resched();
 	}
 	if (op->dests)

@@ -49,22 +49,6 @@ void bus1_item_free(struct bus1_item *item)
 		kfree(bus1_item_handle(item));
 }
 
-/**
- * bus1_tx_add() - add an item
- * @tx:   the transaction
- * @item: the item; its reference goes along
- *
- * Items for one peer are delivered in the order in which they were added.
- */
-void bus1_tx_add(struct bus1_tx *tx, struct bus1_item *item)
-{
-	list_add_tail(&item->entry, &tx->items);
-	if (bus1_item_is_msg(item))
-		tx->n_messages++;
-	else
-		tx->n_notifications++;
-}
-
 static int bus1_item_cmp(void *priv, const struct list_head *a,
 			 const struct list_head *b)
 {
@@ -85,37 +69,51 @@ static __always_inline u64 bus1_tx_time(void)
 	return 0;
 }
 
-/* Group by receiver, and chain; returns the first item, or NULL. */
-static struct bus1_item *bus1_tx_chain(struct bus1_tx *tx, u64 time,
-				       u32 *n_receivers)
+/* Group by receiver. */
+static void bus1_tx_sort(struct bus1_tx *tx)
 {
-	struct bus1_item *item, *head = NULL, *prev = NULL;
+	struct bus1_item *item;
+	LIST_HEAD(items);
 
-	if (!tx->grouped && !list_empty(&tx->items) &&
-	    !list_is_singular(&tx->items))
-		list_sort(NULL, &tx->items, bus1_item_cmp);
-
-	*n_receivers = 0;
-	list_for_each_entry(item, &tx->items, entry) {
-		bus1_item_get(item);
-		item->tx_peer = tx->peer->id;
-		item->tx = tx->number;
-		item->stamp = time;
-		item->next = NULL;
-		item->last = true;
-		if (!prev) {
-			head = item;
-			++*n_receivers;
-		} else {
-			prev->next = item;
-			prev->last = prev->peer != item->peer;
-			*n_receivers += prev->last;
-		}
-		prev = item;
+	for (item = tx->first; item; item = item->next) {
+		list_add_tail(&item->entry, &items);
 		cond_resched();
 	}
-	INIT_LIST_HEAD(&tx->items);
-	return head;
+	list_sort(NULL, &items, bus1_item_cmp);
+	tx->end = &tx->first;
+	list_for_each_entry(item, &items, entry) {
+		*tx->end = item;
+		tx->end = &item->next;
+		cond_resched();
+	}
+	*tx->end = NULL;
+}
+
+/* What all items have to know; returns how many receivers there are. */
+static u32 bus1_tx_chain(struct bus1_tx *tx, u64 time)
+{
+	const u64 peer = tx->peer->id;
+	struct bus1_item *item;
+	u32 n = 0, n_receivers = 0;
+
+	if (!tx->grouped && tx->first && tx->first->next)
+		bus1_tx_sort(tx);
+
+	for (item = tx->first; item; item = item->next) {
+		/* One more, for the queue; nobody else knows a message yet. */
+		if (bus1_item_is_msg(item))
+			refcount_set(&bus1_item_msg(item)->ref, 2);
+		else
+			bus1_item_get(item);
+		item->tx_peer = peer;
+		item->tx = tx->number;
+		item->stamp = time;
+		item->last = !item->next || item->next->peer != item->peer;
+		n_receivers += item->last;
+		if (!(++n % BUS1_BREATH))
+			cond_resched();
+	}
+	return n_receivers;
 }
 
 /*
@@ -158,6 +156,7 @@ static void bus1_tx_link(struct bus1_item *head, struct bus1_item *lead)
 {
 	struct bus1_item *item = head;
 	bool linked, last;
+	u32 n = 0;
 
 	while (item) {
 		/* Of the lead's own group the queue's reference is enough. */
@@ -171,7 +170,7 @@ static void bus1_tx_link(struct bus1_item *head, struct bus1_item *lead)
 			last = item->last;
 			if (!linked)
 				item->refused = true;
-			if (!last)
+			if (!(++n % BUS1_BREATH))
 				cond_resched();
 		}
 		if (lead && bus1_defect(BUS1_DEFECT_PUBLISH))
@@ -192,10 +191,11 @@ static void bus1_tx_settle(struct bus1_item *head, struct bus1_tx *tx,
 	struct bus1_msg *message;
 	struct bus1_item *item, *next;
 	bool first = true;
+	u32 n = 0;
 
 	for (item = head; item; item = next) {
 		next = item->next;
-		if (!item->refused)
+		if (!item->refused && bus1_wake_wanted(item->peer))
 			bus1_wake_item(item->peer, first, sync);
 		first = item->last;
 
@@ -211,7 +211,7 @@ static void bus1_tx_settle(struct bus1_item *head, struct bus1_tx *tx,
 		if (item->refused)
 			bus1_queue_drop(item, BUS1_WHY_CLOSED);
 		bus1_item_put(item);
-		if (next)
+		if (!(++n % BUS1_BREATH))
 			cond_resched();
 	}
 }
@@ -273,17 +273,16 @@ static __always_inline void bus1_tx_run(struct bus1_tx *tx,
  */
 void bus1_tx_commit(struct bus1_tx *tx)
 {
-	struct bus1_item *head;
 	u32 n_receivers;
 	u64 begun;
 
-	if (list_empty(&tx->items) && tx->kind == BUS1_TX_DROP)
+	if (!tx->first && tx->kind == BUS1_TX_DROP)
 		return;
 
 	bus1_tx_draw(tx);
 	begun = bus1_tx_time();
-	head = bus1_tx_chain(tx, begun, &n_receivers);
-	bus1_tx_run(tx, head, n_receivers, begun);
+	n_receivers = bus1_tx_chain(tx, begun);
+	bus1_tx_run(tx, tx->first, n_receivers, begun);
 }
 
 /**
