@@ -499,11 +499,11 @@ void bus1_peer_close(struct bus1_peer *peer)
 	bus1_queue_seal(peer, &tx);
 	/* Nodes first: NODE_RELEASE before HANDLE_RELEASE, for whom gets both */
 	xa_for_each(&peer->ids, index, item) {
+		cond_resched();
 		if (!bus1_item_is_node(item))
 			continue;
 		bus1_peer_erase(peer, bus1_item_node(item)->id, item);
 		bus1_peer_forget(item, &tx);
-		cond_resched();
 	}
 	xa_for_each(&peer->ids, index, item) {
 		bus1_peer_erase(peer, bus1_item_handle(item)->id, item);

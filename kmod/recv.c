@@ -254,8 +254,10 @@ int bus1_recv_commit(struct bus1_recv_op *op)
 	mutex_unlock(&peer->lock);
 
 	bus1_wake(&peer->turns);
-	while (n_more--)
+	while (n_more--) {
 		bus1_wake(&peer->sleepers);
+		cond_resched();
+	}
 	/* With the queue's reference. */
 	if (bus1_item_is_msg(item)) {
 		bus1_charge_return(&bus1_item_msg(item)->charge);
