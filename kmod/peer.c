@@ -52,12 +52,12 @@ struct bus1_peer *bus1_peer_new(const struct cred *cred)
 	mutex_init(&peer->lock);
 	bus1_queue_init(peer);
 
+	r = xa_err(xa_store(&bus1_peers, peer->id, peer, BUS1_GFP));
+	/* Whoever begins to trace and then looks who is there finds it in one. */
 	if (trace_peer_new_enabled())
 		trace_peer_new(peer->id,
 			       from_kuid(&init_user_ns, peer->uid),
 			       peer->pid, ktime_get_ns());
-
-	r = xa_err(xa_store(&bus1_peers, peer->id, peer, BUS1_GFP));
 	if (r) {
 		/* Whoever traces has seen it come, and sees it go. */
 		bus1_peer_close(peer);

@@ -186,6 +186,19 @@ is "a process that ended: its handles" "$(row brief | tail -1 | cut -d' ' -f2)" 
 exec 3>&-
 wait $load
 
+# What begins is attached last: whatever is seen to begin is seen to end. By raw_tp,
+# of which links say the event.
+bus1-trace record --raw -o "$dir/rec" >"$dir/recorded" 2>&1 &
+recorder=$!
+attached $recorder 22
+is "a begin is not looked for before its end" "$(
+	awk '/^link_id/ { id = $2 } /^tp_name/ { print id, $2 }' \
+		/proc/$recorder/fdinfo/* | sort -n | cut -d' ' -f2 | tail -7 |
+		sort | tr '\n' ' ')" \
+	"acct_charge handle_new msg_send node_new notify_send peer_new tx_begin "
+kill -INT $recorder
+wait $recorder
+
 # signal_churn SIGNAL: to all its processes, also those that it makes meanwhile
 signal_churn()
 {
@@ -196,15 +209,14 @@ signal_churn()
 	done
 }
 
-# Everything changes all the time, but while the tools begin: what the events made
-# of the first snapshot is what there is in the end, when all is stopped. Between, the tools are given the time to follow. All on one processor:
+# Everything changes all the time, while the tools begin and later again: what the
+# events made of the first snapshot is what there is in the end, when all is
+# stopped. Between, the tools are given the time to follow. All on one processor:
 # an emulated one may not see at once that another enables a tracepoint.
 [ ! -e /sys/devices/system/cpu/cpu1/online ] ||
 	echo 0 >/sys/devices/system/cpu/cpu1/online
 churn -d 600 -t 2 -s 1 >"$dir/churn" 2>&1 &
 churn=$!
-sleep 1
-signal_churn STOP
 sleep 1
 bus1-trace record --ring-size 64M -o "$dir/rec" >"$dir/recorded" 2>&1 &
 recorder=$!

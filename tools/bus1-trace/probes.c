@@ -77,39 +77,68 @@ bool probes_possible(const char *verb, uint32_t required)
 	return module_has(verb, required);
 }
 
+/* EV_MAX: it goes to none. */
+static uint32_t program_event(const struct bpf_program *program)
+{
+	const char *section = bpf_program__section_name(program);
+	uint32_t i = 0;
+
+	while (i < EV_MAX &&
+	       strcmp(strchr(section, '/') + 1, event_info[i].name))
+		i++;
+	return i;
+}
+
 /* Whether it goes to an event that there is, by the way that is taken. */
 bool program_fits(const struct bpf_program *program, bool raw)
 {
-	const char *event = bpf_program__section_name(program) + 7;
-	uint32_t i;
+	uint32_t event = program_event(program);
 
-	if (strncmp(event - 7, raw ? "raw_tp/" : "tp_btf/", 7))
-		return false;
-	for (i = 0; i < EV_MAX; i++)
-		if (!strcmp(event, event_info[i].name))
-			return since(i) <= module_minor();
-	return false;
+	return !strncmp(bpf_program__section_name(program),
+			raw ? "raw_tp/" : "tp_btf/", 7) &&
+	       event < EV_MAX && since(event) <= module_minor();
 }
 
 static void choose(struct bus1_trace *skel, const struct probe_options *want,
 		   bool raw)
 {
-	uint32_t events = want->events;
 	struct bpf_program *prog;
-	uint32_t i;
 
-	bpf_object__for_each_program(prog, skel->obj) {
-		const char *section = bpf_program__section_name(prog);
-		bool load = false;
-
-		for (i = 0; i < EV_MAX; i++)
-			load |= events & BUS1_EVENT_BIT(i) &&
-				!strcmp(strchr(section, '/') + 1,
-					event_info[i].name);
-		bpf_program__set_autoload(prog,
-					  load && program_fits(prog, raw));
-	}
+	bpf_object__for_each_program(prog, skel->obj)
+		bpf_program__set_autoload(prog, program_fits(prog, raw) &&
+				want->events &
+				BUS1_EVENT_BIT(program_event(prog)));
 	bpf_program__set_autoload(skel->progs.payload, want->payload);
+}
+
+/* Of each of these others tell the end. */
+#define BEGINS (BUS1_EVENT_BIT(EV_peer_new) | BUS1_EVENT_BIT(EV_node_new) |  \
+		BUS1_EVENT_BIT(EV_handle_new) | BUS1_EVENT_BIT(EV_tx_begin) | \
+		BUS1_EVENT_BIT(EV_msg_send) | BUS1_EVENT_BIT(EV_notify_send) | \
+		BUS1_EVENT_BIT(EV_acct_charge))
+
+/*
+ * One after the other, and much can happen between two of them: what began and
+ * ended then would be there for ever, were only its begin seen. So those come
+ * last. Of an end without a begin nothing follows.
+ */
+static int attach(struct bus1_trace *skel)
+{
+	struct bpf_object_skeleton *s = skel->skeleton;
+	int i;
+
+	for (i = 0; i < s->prog_cnt; i++) {
+		const struct bpf_program *prog = *s->progs[i].prog;
+
+		if (!bpf_program__autoload(prog) ||
+		    BEGINS & BUS1_EVENT_BIT(program_event(prog)))
+			continue;
+		*s->progs[i].link = bpf_program__attach(prog);
+		if (!*s->progs[i].link)
+			return -errno;
+	}
+	/* what has no link yet */
+	return bus1_trace__attach(skel);
 }
 
 static void resize(struct bpf_object *object, const char *map, uint32_t n)
@@ -154,7 +183,7 @@ struct probes *probes_try(const struct probe_options *want, bool raw,
 	if (!*error)
 		*error = filter_open(bpf_map__fd(skel->maps.cgroups));
 	if (!*error)
-		*error = bus1_trace__attach(skel);
+		*error = attach(skel);
 	if (!*error)
 		return probes;
 fail:

@@ -14,7 +14,8 @@
  *
  * The snapshot comes first and is taken after the stream began. So what changed
  * in between is in both; whoever keeps state joins them by identity, which is
- * never used twice: what was removed stays so. See world.h.
+ * never used twice: what was removed stays so. See world.h. What is seen to begin
+ * is also seen to end, from the first event on (probes.c).
  */
 
 /* What its messages, or transferred handles, say of a transaction. */
