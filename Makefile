@@ -97,13 +97,19 @@ build/kernel/6.12/release: \
 .PRECIOUS: build/kernel/%/release
 
 build/kmod/%/bus1.ko: build/kernel/%/release scripts/module \
-		$(wildcard kmod/* include/uapi/linux/* tests/kapi/*)
+		$(wildcard kmod/* include/uapi/linux/* tests/kapi/* tests/awake/*)
 	@scripts/module $*
 
 # For the tests of the tests: a module that can deliver in the wrong order
 build/kmod/defects/bus1.ko: build/kernel/6.1/release scripts/module \
 		$(wildcard kmod/* include/uapi/linux/* tests/kapi/*)
 	@scripts/module defects
+
+# For the kasan kernel, instrumented: what a fuzzer follows, and what counts
+build/kmod/kcov/bus1.ko build/kmod/gcov/bus1.ko: build/kernel/kasan/release \
+		scripts/module \
+		$(wildcard kmod/* include/uapi/linux/* tests/kapi/*)
+	@scripts/module $(notdir $(@D))
 
 build/obj/lib/%.o: ALL_CFLAGS += -fPIC
 build/obj/%.o: %.c | deps
@@ -184,8 +190,19 @@ demo: build/kmod/6.1/bus1.ko lib tools examples
 check: all build/kmod/defects/bus1.ko
 	@scripts/check
 
+# The kernels that check themselves, from linux-source-6.1; nothing to do if they
+# are up to date
+.PHONY: debug-kernels
+debug-kernels:
+	@scripts/debug-kernel kasan kcsan
+
+# What of kmod/ the suite runs, by gcov, and a list of the rest
+.PHONY: coverage
+coverage: tests build/kmod/gcov/bus1.ko
+	@tests/coverage --list
+
 .PHONY: check-debug
-check-debug: tests
+check-debug: debug-kernels tests
 	@scripts/check debug
 
 # The barriers, by the kernel's memory model; gets herd7 into build/herd
