@@ -97,6 +97,7 @@ static struct bus1_account_line *bus1_accounts_line(struct bus1_accounts *acc,
 /* Copy the next lines; each starts where the one before it ended. */
 static void bus1_accounts_batch(struct bus1_accounts *acc)
 {
+	struct bus1_level level[BUS1_N_RESOURCES];
 	struct bus1_account_line *line;
 	struct rb_node *at, *node;
 	struct bus1_quota *quota;
@@ -106,7 +107,7 @@ static void bus1_accounts_batch(struct bus1_accounts *acc)
 	acc->at = 0;
 	acc->n = 0;
 	spin_lock(&acc->user->lock);
-	bus1_stocks_close(acc->user);
+	bus1_stocks_shelve(acc->user, level);
 	memcpy(acc->level, acc->user->level, sizeof(acc->level));
 	for (at = bus1_accounts_quota(acc->user, acc->claimant); at;
 	     at = rb_next(at)) {
@@ -133,6 +134,7 @@ static void bus1_accounts_batch(struct bus1_accounts *acc)
 		if (node)
 			break;
 	}
+	bus1_stocks_unshelve(acc->user, level);
 	spin_unlock(&acc->user->lock);
 }
 
@@ -281,14 +283,15 @@ static void bus1_accounts_claim(struct seq_file *m,
 void bus1_accounts_show(struct bus1_peer *peer, struct seq_file *m)
 {
 	const u32 o = BUS1_RESOURCE_OBJECTS, b = BUS1_RESOURCE_BYTES;
-	struct bus1_level level[BUS1_N_RESOURCES];
+	struct bus1_level level[BUS1_N_RESOURCES], all[BUS1_N_RESOURCES];
 	u64 held[BUS1_N_RESOURCES];
 	struct bus1_user *user = peer->user;
 	unsigned long uid;
 
 	spin_lock(&user->lock);
-	bus1_stocks_close(user);
+	bus1_stocks_shelve(user, all);
 	memcpy(level, user->level, sizeof(level));
+	bus1_stocks_unshelve(user, all);
 	spin_unlock(&user->lock);
 	seq_printf(m, "bus1-max-objects:\t%llu\n", level[o].held);
 	seq_printf(m, "bus1-left-objects:\t%llu\n", level[o].left);

@@ -21,9 +21,9 @@
  * write nothing in common. A stock is claimed all the while, as if the messages
  * had not been received yet. It is open only while so much is left that all it may
  * hold could be claimed anew (user->floor), so that nobody has more by it than the
- * rule gives; and it is given back before anybody is refused, before anybody looks,
- * while the events of accounting are enabled, and when the last peer of the user
- * is closed. So nobody is refused, and no figure is wrong, for a stock.
+ * rule gives; and it is given back while the events of accounting are enabled, when
+ * the last peer of the user is closed, and, for as long as that takes, when somebody
+ * is refused or looks. So nobody is refused, and no figure is wrong, for a stock.
  *
  * Lifetimes. A user is in the table while anything is claimed from it, which an
  * open peer does itself; the last charge that is returned retires it, under its
@@ -37,11 +37,9 @@
  */
 #include <linux/printk.h>
 #include <linux/rbtree.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
 
-#include "internal.h"
-#include "trace.h"
+#include "stock.h"
 
 /*
  * By UID. A user is found and referenced under the xa_lock, and leaves under its
@@ -61,6 +59,7 @@ static struct bus1_user *bus1_user_new(kuid_t uid)
 	spin_lock_init(&user->lock);
 	user->quotas = RB_ROOT;
 	INIT_LIST_HEAD(&user->stocks);
+	/* The parameters' lock is not taken here: either value will do. */
 	user->level[BUS1_RESOURCE_OBJECTS].held = READ_ONCE(bus1_max_objects);
 	user->level[BUS1_RESOURCE_BYTES].held = READ_ONCE(bus1_max_bytes);
 	user->level[BUS1_RESOURCE_OBJECTS].left =
@@ -137,8 +136,8 @@ static void bus1_user_settle(struct bus1_user *user)
 }
 
 /* The quota of a user in an account; if there is none @new becomes it. */
-static struct bus1_quota *bus1_quota_find(struct bus1_user *user, kuid_t uid,
-					  struct bus1_quota *new)
+struct bus1_quota *bus1_quota_find(struct bus1_user *user, kuid_t uid,
+				   struct bus1_quota *new)
 {
 	struct rb_node **link = &user->quotas.rb_node, *parent = NULL;
 	struct bus1_quota *quota;
@@ -223,159 +222,6 @@ struct bus1_trace *bus1_trace_get(struct bus1_user *user,
 	return trace;
 }
 
-static struct bus1_claim bus1_trace_claim(struct bus1_trace *trace, u32 r)
-{
-	struct bus1_quota *quota = trace->quota;
-
-	lockdep_assert_held(&quota->user->lock);
-	return (struct bus1_claim){
-		.user = &quota->user->level[r],
-		.quota = &quota->level[r],
-		.trace = &trace->held[r],
-		.foreign = !uid_eq(quota->uid, quota->user->uid),
-	};
-}
-
-/*
- * The stock of a trace: objects and bytes in one word, so that both are taken at
- * once. Only while it is open can something be put in. It is opened, closed and
- * listed at the user under the user's lock.
- */
-#define BUS1_STOCK_OPEN BIT_ULL(63)
-#define BUS1_STOCK_OBJECTS 1024
-#define BUS1_STOCK_BYTES SZ_1M
-#define BUS1_STOCKS 256 /* open at a time, for each user */
-
-static u32 bus1_stock_objects(u64 stock)
-{
-	return (stock & ~BUS1_STOCK_OPEN) >> 32;
-}
-
-static u64 bus1_stock(u32 objects, u32 bytes)
-{
-	return (u64)objects << 32 | bytes;
-}
-
-static bool bus1_stock_fits(u64 stock)
-{
-	return bus1_stock_objects(stock) <= BUS1_STOCK_OBJECTS &&
-	       (u32)stock <= BUS1_STOCK_BYTES;
-}
-
-/*
- * Without a lock: whoever takes has a reference to the trace, whoever puts has a
- * charge there, until the exchange. What is in the stock is claimed all the
- * time, so nothing but the word itself changes hands.
- */
-static bool bus1_stock_take(struct bus1_trace *trace, u32 objects, u32 bytes)
-{
-	u64 old = atomic64_read(&trace->stock);
-
-	if (trace_acct_charge_enabled())
-		return false;
-	do {
-		if (bus1_stock_objects(old) < objects || (u32)old < bytes)
-			return false;
-	} while (!atomic64_try_cmpxchg(&trace->stock, &old,
-				       old - bus1_stock(objects, bytes)));
-	return true;
-}
-
-static bool bus1_stock_put(struct bus1_trace *trace, u32 objects, u32 bytes)
-{
-	const u64 amount = bus1_stock(objects, bytes);
-	u64 old = atomic64_read(&trace->stock);
-
-	if (trace_acct_discharge_enabled() || !bus1_stock_fits(amount))
-		return false;
-	do {
-		if (!(old & BUS1_STOCK_OPEN) || !bus1_stock_fits(old + amount))
-			return false;
-	} while (!atomic64_try_cmpxchg(&trace->stock, &old, old + amount));
-	return true;
-}
-
-/* Give back what is in a stock; from here on nothing is put in. */
-static void bus1_stock_close(struct bus1_trace *trace)
-{
-	struct bus1_user *user = trace->quota->user;
-	u64 stock = atomic64_xchg(&trace->stock, 0);
-	struct bus1_claim claim;
-
-	lockdep_assert_held(&user->lock);
-	if (!(stock & BUS1_STOCK_OPEN))
-		return;
-	user->n_stocks--;
-	list_del(&trace->stocked);
-	claim = bus1_trace_claim(trace, BUS1_RESOURCE_OBJECTS);
-	bus1_quota_give(&claim, bus1_stock_objects(stock));
-	claim = bus1_trace_claim(trace, BUS1_RESOURCE_BYTES);
-	bus1_quota_give(&claim, (u32)stock);
-}
-
-/*
- * What has to be left to the user for a trace to claim a whole stock, whatever else
- * it has; not less than bus1_quota_check() wants. U64_MAX: more than there can be.
- */
-static u64 bus1_stock_floor(const struct bus1_claim *claim, u64 room)
-{
-	u64 need;
-
-	if (!bus1_quota_need(room, *claim->trace, 2, &need) ||
-	    (claim->foreign &&
-	     (check_add_overflow(need, claim->quota->held, &need) ||
-	      check_mul_overflow(need, bus1_quota_user_factor(claim), &need))))
-		return U64_MAX;
-	return need;
-}
-
-/* Charged before, and now the start of a stock. False: it is to be given back. */
-static bool bus1_stock_open(struct bus1_trace *trace, u32 objects, u32 bytes)
-{
-	static const u64 room[] = { BUS1_STOCK_OBJECTS, BUS1_STOCK_BYTES };
-	struct bus1_user *user = trace->quota->user;
-	const u64 amount = bus1_stock(objects, bytes);
-	u64 floor[BUS1_N_RESOURCES];
-	struct bus1_claim claim;
-	u32 r;
-
-	lockdep_assert_held(&user->lock);
-	if (!user->n_peers || !trace->n_ref || !bus1_stock_fits(amount) ||
-	    trace_acct_charge_enabled() || trace_acct_discharge_enabled() ||
-	    atomic64_read(&trace->stock))
-		return false;
-	for (r = 0; r < BUS1_N_RESOURCES; r++) {
-		claim = bus1_trace_claim(trace, r);
-		floor[r] = bus1_stock_floor(&claim, room[r]);
-		if (floor[r] > user->level[r].left)
-			return false;
-	}
-	for (r = 0; r < BUS1_N_RESOURCES; r++)
-		user->floor[r] = max(user->floor[r], floor[r]);
-	if (user->n_stocks == BUS1_STOCKS)
-		bus1_stock_close(list_first_entry(&user->stocks,
-						  struct bus1_trace, stocked));
-	user->n_stocks++;
-	list_add_tail(&trace->stocked, &user->stocks);
-	atomic64_set(&trace->stock, BUS1_STOCK_OPEN | amount);
-	return true;
-}
-
-/*
- * Give back all stocks of a user, at most BUS1_STOCKS: its figures are what is
- * pinned then. Returns whether there was any.
- */
-bool bus1_stocks_close(struct bus1_user *user)
-{
-	const bool any = user->n_stocks;
-	struct bus1_trace *trace, *tmp;
-
-	list_for_each_entry_safe(trace, tmp, &user->stocks, stocked)
-		bus1_stock_close(trace);
-	memset(user->floor, 0, sizeof(user->floor));
-	return any;
-}
-
 /* Free what nobody needs any more. */
 static void bus1_trace_settle(struct bus1_trace *trace)
 {
@@ -411,18 +257,20 @@ void bus1_trace_put(struct bus1_trace *trace)
 bool bus1_trace_held(struct bus1_user *user, const struct bus1_peer *claimant,
 		     u64 held[BUS1_N_RESOURCES])
 {
+	struct bus1_level level[BUS1_N_RESOURCES];
 	struct bus1_trace *trace = NULL;
 	struct bus1_quota *quota;
 	bool any;
 
 	spin_lock(&user->lock);
-	bus1_stocks_close(user);
+	bus1_stocks_shelve(user, level);
 	quota = bus1_quota_find(user, claimant->uid, NULL);
 	if (quota)
 		trace = bus1_trace_find(quota, claimant->id, NULL);
 	any = trace && trace->held[BUS1_RESOURCE_OBJECTS];
 	if (any)
 		memcpy(held, trace->held, sizeof(trace->held));
+	bus1_stocks_unshelve(user, level);
 	spin_unlock(&user->lock);
 	return any;
 }
@@ -519,9 +367,9 @@ static noinline int bus1_charge_claim(struct bus1_trace *trace, u32 objects,
 {
 	const u32 amount[BUS1_N_RESOURCES] = { objects, bytes };
 	struct bus1_user *user = trace->quota->user;
+	struct bus1_level level[BUS1_N_RESOURCES];
 	u64 missing[BUS1_N_RESOURCES];
 	struct bus1_claim claim;
-	bool low = false;
 	int error;
 	u32 r;
 
@@ -534,22 +382,23 @@ static noinline int bus1_charge_claim(struct bus1_trace *trace, u32 objects,
 		spin_unlock(&user->lock);
 		return -ESHUTDOWN;
 	}
-	error = bus1_charge_check(trace, amount, missing, &r);
-	if (error && bus1_stocks_close(user))
+	if (bus1_charge_check(trace, amount, missing, &r)) {
+		bus1_stocks_shelve(user, level);
 		error = bus1_charge_check(trace, amount, missing, &r);
-	if (error) {
-		bus1_trace_reject(trace, r, amount[r], error, op, fault);
-		spin_unlock(&user->lock);
-		return error;
+		if (error) {
+			bus1_trace_reject(trace, r, amount[r], error, op,
+					  fault);
+			bus1_stocks_unshelve(user, level);
+			spin_unlock(&user->lock);
+			return error;
+		}
+		bus1_stocks_forget(user);
 	}
 	for (r = 0; r < BUS1_N_RESOURCES; r++) {
 		claim = bus1_trace_claim(trace, r);
 		bus1_quota_take(&claim, amount[r], missing[r]);
-		low = low || claim.foreign || claim.user->left < user->floor[r];
 	}
-	/* A foreign claim has changed what others may claim in other ways, too. */
-	if (low)
-		bus1_stocks_close(user);
+	bus1_stocks_review(user, trace->quota);
 	if (trace_acct_charge_enabled())
 		bus1_trace_charged(trace, amount);
 	spin_unlock(&user->lock);
@@ -689,8 +538,8 @@ void bus1_charge_move(struct bus1_charge *charge, struct bus1_trace *trace)
 		return;
 	}
 	spin_lock(&user->lock);
-	/* It is not checked, so others may have less from now on. */
-	bus1_stocks_close(user);
+	/* It is not checked, so this peer may have less from now on. */
+	bus1_stock_close(trace);
 	from = bus1_trace_claim(old, r);
 	to = bus1_trace_claim(trace, r);
 	bus1_quota_move(&from, &to, charge->objects);

@@ -85,7 +85,8 @@ struct seq_file;
  * @n_peers: open peers
  * @n_stocks: entries in @stocks
  * @stocks:  traces with an open stock, the oldest first
- * @floor:   by resource: with less left, they are to be closed
+ * @floor:   by resource: with less left for its own peers, they are to be closed
+ * @foreign_floor: with less left for others, theirs are
  */
 struct bus1_user {
 	refcount_t ref;
@@ -96,6 +97,7 @@ struct bus1_user {
 	u64 n_peers;
 	struct list_head stocks;
 	u64 floor[BUS1_N_RESOURCES];
+	u64 foreign_floor[BUS1_N_RESOURCES];
 	struct rb_root quotas;
 	struct bus1_level level[BUS1_N_RESOURCES];
 };
@@ -106,6 +108,7 @@ struct bus1_user {
  * @user:   who pays. Constant
  * @uid:    who claims. Constant
  * @level:  by resource
+ * @shelved: @level, while its stocks are shelved
  * @traces: its peers that claim, by ID
  *
  * All under user->lock, as is all of a trace but its stock.
@@ -115,6 +118,7 @@ struct bus1_quota {
 	struct bus1_user *user;
 	kuid_t uid;
 	struct bus1_level level[BUS1_N_RESOURCES];
+	struct bus1_level shelved[BUS1_N_RESOURCES];
 	struct rb_root traces;
 };
 
@@ -126,6 +130,7 @@ struct bus1_quota {
  * @n_ref: handles that remember it; and one for a peer's own, while it is open
  * @held:  by resource, the stock included. Each charge includes objects
  * @stocked: in user->stocks while the stock is open
+ * @shelved: @stock, while it is shelved
  * @stock: claimed, and not used now (acct.c). In a line of memory of its own, as
  *         is the whole, away from those of other peers
  */
@@ -136,6 +141,7 @@ struct bus1_trace {
 	u64 n_ref;
 	u64 held[BUS1_N_RESOURCES];
 	struct list_head stocked;
+	u64 shelved;
 	atomic64_t stock ____cacheline_aligned_in_smp;
 } ____cacheline_aligned_in_smp;
 
@@ -345,7 +351,8 @@ struct bus1_recent {
  * @user:     who pays. Constant
  * @trace:    what it claims from its own user. Constant, until it is closed
  * @charge:   the peer itself, until it is closed
- * @foreign:  it has sent, or tried to, to a node of another user
+ * @foreign:  it has sent, or tried to, to a node of another user. Set without a
+ *            lock, and stays so
  * @pid:      of the opener, in the initial PID name space. Constant
  * @created:  coarse CLOCK_MONOTONIC ns. Constant
  * @next_id:  counter behind the IDs
@@ -465,7 +472,10 @@ int bus1_acct_join(struct bus1_peer *peer);
 void bus1_acct_leave(struct bus1_peer *peer);
 void bus1_acct_exit(void);
 void bus1_user_put(struct bus1_user *user);
-bool bus1_stocks_close(struct bus1_user *user);
+void bus1_stocks_shelve(struct bus1_user *user,
+			struct bus1_level level[BUS1_N_RESOURCES]);
+void bus1_stocks_unshelve(struct bus1_user *user,
+			  const struct bus1_level level[BUS1_N_RESOURCES]);
 struct bus1_user *bus1_user_next(unsigned long uid);
 struct bus1_trace *bus1_trace_get(struct bus1_user *user,
 				  const struct bus1_peer *claimant);
