@@ -21,7 +21,9 @@
 
 unsigned int acct_share(uint64_t part, uint64_t whole)
 {
-	return whole ? (unsigned int)(part * 100.0 / whole) : 0;
+	double share = whole ? part * 100.0 / whole : 0;
+
+	return share < UINT32_MAX ? (unsigned int)share : UINT32_MAX;
 }
 
 static unsigned int account_share(const struct account *a)

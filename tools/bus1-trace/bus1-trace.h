@@ -191,6 +191,15 @@ void print_peer(const char *comm, uint64_t id, int width);
 /* In 5 columns: from 100000 on as K, M, G, T, P, E of 1024 */
 #define AMOUNT_SIZE 16
 void format_amount(char *buf, uint64_t n);
+/* As an integer; what no integer can be, as the nearest */
+static inline uint64_t rounded(double v)
+{
+	v += 0.5;
+	if (!(v > 0))
+		return 0;
+	return v < 0x1p64 ? (uint64_t)v : UINT64_MAX;
+}
+
 void text_header(const struct text_options *options);
 void text_event(const struct text_options *options, const struct item *item);
 /* At most @max characters of @s; returns how many. */

@@ -84,7 +84,8 @@ struct process {
 };
 
 static struct table tracks, opens, processes;
-static TAILQ_HEAD(, track) used = TAILQ_HEAD_INITIALIZER(used);
+/* Those without a slice in their queue, which can be forgotten */
+static TAILQ_HEAD(, track) idle = TAILQ_HEAD_INITIALIZER(idle);
 static TAILQ_HEAD(, open) oldest = TAILQ_HEAD_INITIALIZER(oldest);
 static uint64_t lost_slices;
 
@@ -286,7 +287,7 @@ static uint64_t process_track(uint32_t pid, const char *comm)
 static void forget_track(struct track *t)
 {
 	table_remove(&tracks, &t->entry);
-	TAILQ_REMOVE(&used, t, used);
+	TAILQ_REMOVE(&idle, t, used);
 	free(t->queue.end);
 	free(t->queue.free);
 	free(t->calls.end);
@@ -298,16 +299,8 @@ static void forget_track(struct track *t)
 
 static void forget_one(void)
 {
-	struct track *t;
-
-	if (tracks.n < PEERS_MAX)
-		return;
-	TAILQ_FOREACH(t, &used, used) {
-		if (t->depth)
-			continue;
-		forget_track(t);
-		return;
-	}
+	if (tracks.n >= PEERS_MAX && !TAILQ_EMPTY(&idle))
+		forget_track(TAILQ_FIRST(&idle));
 }
 
 /* The track of peer @id, which has been declared */
@@ -324,8 +317,10 @@ static struct track *track_of(uint64_t id)
 		entry = table_next(entry);
 	t = (struct track *)entry;
 	if (t) {
-		TAILQ_REMOVE(&used, t, used);
-		TAILQ_INSERT_TAIL(&used, t, used);
+		if (!t->depth) {
+			TAILQ_REMOVE(&idle, t, used);
+			TAILQ_INSERT_TAIL(&idle, t, used);
+		}
 		return t;
 	}
 	forget_one();
@@ -336,7 +331,7 @@ static struct track *track_of(uint64_t id)
 	t->calls = (struct lanes){ .uuid = UUID_CALLS, .name = "calls" };
 	t->waits = (struct lanes){ .uuid = UUID_WAITS, .name = "waits" };
 	table_add(&tracks, &t->entry, hash);
-	TAILQ_INSERT_TAIL(&used, t, used);
+	TAILQ_INSERT_TAIL(&idle, t, used);
 
 	export_label(name, id);
 	descriptor.uuid = t->uuid;
@@ -510,7 +505,8 @@ static void open_close(struct open *o, uint64_t time, const char *why)
 	struct track *t = track_of(o->receiver);
 
 	slice_end(t, &t->queue, o->lane, time, why);
-	t->depth--;
+	if (!--t->depth)
+		TAILQ_INSERT_TAIL(&idle, t, used);
 	t->bytes -= o->bytes;
 	count(t, time, o->bytes);
 	table_remove(&opens, &o->entry);
@@ -528,7 +524,8 @@ static void open_new(const struct open *key, uint64_t time)
 		lost_slices++;
 	}
 	*o = *key;
-	t->depth++;
+	if (!t->depth++)
+		TAILQ_REMOVE(&idle, t, used);
 	t->bytes += o->bytes;
 	count(t, time, o->bytes);
 	o->lane = lane_take(t, &t->queue, &time);

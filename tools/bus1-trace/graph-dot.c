@@ -65,7 +65,7 @@ static void dot_rate(FILE *out, const struct graph_edge *edge, double seconds)
 	char bytes[AMOUNT_SIZE];
 	double rate = edge->messages / seconds;
 
-	format_amount(bytes, edge->bytes / seconds);
+	format_amount(bytes, rounded(edge->bytes / seconds));
 	fprintf(out, rate < 100 ? "%.1f/s" : "%.0f/s", rate);
 	fprintf(out, ", %sB/s", bytes);
 }

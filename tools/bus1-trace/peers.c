@@ -10,35 +10,28 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include "options.h"
 #include "stream.h"
+#include "table.h"
 
-#define BUCKETS 4096
 #define DEAD_MAX 16384
 
-static struct peer *buckets[BUCKETS];
+static struct table peers;
 static uint64_t dead[DEAD_MAX];
 static size_t n_dead;
 
-/* IDs come from recordings, too: nobody chooses which of them collide. */
-static struct peer **bucket(uint64_t id)
+static uint64_t hash(uint64_t id)
 {
-	static uint64_t seed;
-
-	if (!seed && getrandom(&seed, sizeof(seed), GRND_NONBLOCK) < 0)
-		seed = now_ns();
-	seed |= 1;
-	return &buckets[(id * seed ^ (id * seed) >> 32) % BUCKETS];
+	return table_hash(id, 0, 0);
 }
 
 struct peer *peers_find(uint64_t id)
 {
-	struct peer *peer = *bucket(id);
+	struct table_entry *e = table_first(&peers, hash(id));
 
-	while (peer && peer->id != id)
-		peer = peer->next;
-	return peer;
+	while (e && table_item(struct peer, e)->id != id)
+		e = table_next(e);
+	return e ? table_item(struct peer, e) : NULL;
 }
 
 struct peer *peers_get(uint64_t id)
@@ -53,8 +46,7 @@ struct peer *peers_get(uint64_t id)
 		exit(EXIT_ERROR);
 	}
 	peer->id = id;
-	peer->next = *bucket(id);
-	*bucket(id) = peer;
+	table_add(&peers, &peer->entry, hash(id));
 	return peer;
 }
 
@@ -166,15 +158,12 @@ void peers_learn_snapshot(const struct snapshot *snapshot,
 
 static void peers_forget(uint64_t id)
 {
-	struct peer **link = bucket(id), *peer;
+	struct peer *peer = peers_find(id);
 
-	while (*link && (*link)->id != id)
-		link = &(*link)->next;
-	peer = *link;
 	/* one with receipts in sort.c stays; such are few */
 	if (!peer || peer->receipts.n)
 		return;
-	*link = peer->next;
+	table_remove(&peers, &peer->entry);
 	free(peer);
 }
 

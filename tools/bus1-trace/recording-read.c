@@ -16,6 +16,14 @@
 #include <zlib.h>
 #include "recording-format.h"
 
+/*
+ * What is deflated may become a thousand times as much. A bus whose snapshot takes
+ * so much memory has some millions of handles.
+ */
+#ifndef SNAPSHOT_MAX
+#define SNAPSHOT_MAX ((size_t)1 << 30)
+#endif
+
 struct part {
 	FILE *file;
 	char *path;
@@ -339,6 +347,11 @@ static int read_snapshot(struct recording *r, struct recorded *recorded)
 	while ((line = strsep(&rest, "\n")))
 		if (*line)
 			snapshot_line(&r->snapshot, line);
+	if (r->snapshot.size > SNAPSHOT_MAX) {
+		complain("a snapshot in %s takes more than %zu MiB of memory: no more than that is read",
+			 r->parts[r->part].path, SNAPSHOT_MAX >> 20);
+		return damaged(r);
+	}
 	if (!(*flags & CHUNK_LAST))
 		return 0;
 	snapshot_complete(&r->snapshot);

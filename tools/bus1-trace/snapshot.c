@@ -69,6 +69,7 @@ static struct peer_state *add_peer(struct snapshot *s, const char *line)
 
 	s->peers = grow(s->peers, s->n_peers, sizeof(*s->peers));
 	peer = &s->peers[s->n_peers++];
+	s->size += sizeof(*peer);
 	*peer = (struct peer_state){
 		.id = object_value(line, "id"),
 		.uid = object_value(line, "uid"),
@@ -86,7 +87,8 @@ static struct peer_state *add_peer(struct snapshot *s, const char *line)
 	return peer;
 }
 
-static void add_object(struct peer_state *peer, const char *line)
+/* Returns how much memory that takes. */
+static size_t add_object(struct peer_state *peer, const char *line)
 {
 	char *copy = strdup(line);
 
@@ -97,6 +99,7 @@ static void add_object(struct peer_state *peer, const char *line)
 	peer->objects = grow(peer->objects, peer->n_objects,
 			     sizeof(*peer->objects));
 	peer->objects[peer->n_objects++] = copy;
+	return strlen(copy) + 4 * sizeof(copy);
 }
 
 static void add_holder(struct peer_state *peer, const struct holder *holder)
@@ -164,11 +167,12 @@ void snapshot_line(struct snapshot *s, const char *line)
 		snprintf(holder.comm, sizeof(holder.comm), "%s",
 			 comm ? comm : "");
 		add_holder(peer, &holder);
+		s->size += sizeof(holder);
 		return;
 	}
 	for (i = 0; i < sizeof(types) / sizeof(*types); i++)
 		if (s->extent == SNAPSHOT_OBJECTS && is_line(line, types[i]))
-			add_object(peer, line);
+			s->size += add_object(peer, line);
 }
 
 __attribute__((format(printf, 3, 4)))

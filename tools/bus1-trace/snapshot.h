@@ -42,6 +42,7 @@ struct snapshot {
 	bool initial_pids; /* /proc shows the initial PID name space */
 	size_t unreadable; /* processes */
 	size_t cut; /* peers whose objects the kernel had no memory to list */
+	size_t size; /* the memory that its lines took, about */
 };
 
 /* How things are now. 0, or -ENODEV: there is no module. */

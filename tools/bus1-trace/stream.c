@@ -45,6 +45,7 @@ static unsigned int batch;
 static int matches_fd = -1;
 static uint64_t next_tick = UINT64_MAX, ticks;
 static uint64_t since_tick; /* events handed over */
+static uint64_t idle; /* ticks without one */
 static bool stopped; /* by the verb itself */
 static volatile sig_atomic_t stop;
 
@@ -83,8 +84,11 @@ static void forget_match(uint64_t peer)
 		bpf_map_delete_elem(matches_fd, &peer);
 }
 
-/* A file may claim any time: so many intervals without an event are skipped. */
-#define TICKS_MAX 1000000
+/*
+ * A file may claim any time: of intervals without an event no more than so many
+ * are shown, and the others left out.
+ */
+#define IDLE_MAX 100000
 
 /* Hands over the ticks that are due before an event of @time. */
 static void tick_until(uint64_t time)
@@ -93,10 +97,11 @@ static void tick_until(uint64_t time)
 
 	if (!verb->tick || !step)
 		return;
-	if (next_tick < time && (time - next_tick) / step > TICKS_MAX)
+	if (next_tick < time && (time - next_tick) / step > IDLE_MAX - idle)
 		next_tick = time - time % step;
 	while (next_tick <= time && !stopped && !stop && !output_failed()) {
 		ticks++;
+		idle += !since_tick && idle < IDLE_MAX;
 		since_tick = 0;
 		stopped = !verb->tick(next_tick, false) ||
 			  ticks == options.count ||

@@ -4,6 +4,7 @@
 
 #include "bus1-trace.h"
 #include "snapshot.h"
+#include "table.h"
 
 /*
  * DOC: stream
@@ -117,6 +118,7 @@ void fold_commit(const struct bus1_event *event, struct fold *fold);
 
 /* peers.c: who is who, also after its end */
 struct peer {
+	struct table_entry entry;
 	uint64_t id;
 	uint32_t uid, pid;
 	bool has_uid, has_name;
@@ -125,7 +127,6 @@ struct peer {
 	char name[NAME_LEN]; /* that the program gave it, or "" */
 	struct heap receipts; /* that wait in sort.c */
 	uint64_t received; /* the last receive number shown */
-	struct peer *next;
 };
 
 struct peer *peers_get(uint64_t id);

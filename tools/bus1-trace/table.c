@@ -4,6 +4,7 @@
 #include "bus1-trace.h"
 #include "table.h"
 
+/* A power of two, as all that follow are */
 #define SIZE_MIN 1024
 
 /* The finalizer of splitmix64 */
@@ -27,6 +28,11 @@ uint64_t table_hash(uint64_t a, uint64_t b, uint64_t c)
 	return mix(mix(mix(seed ^ a) ^ b) ^ c);
 }
 
+static struct table_entry **chain(const struct table *table, uint64_t hash)
+{
+	return &table->v[hash & (table->size - 1)];
+}
+
 static void resize(struct table *table)
 {
 	size_t size = table->size ? table->size * 2 : SIZE_MIN, i;
@@ -39,8 +45,8 @@ static void resize(struct table *table)
 	for (i = 0; i < table->size; i++) {
 		for (entry = table->v[i]; entry; entry = next) {
 			next = entry->next;
-			entry->next = v[entry->hash % size];
-			v[entry->hash % size] = entry;
+			entry->next = v[entry->hash & (size - 1)];
+			v[entry->hash & (size - 1)] = entry;
 		}
 	}
 	free(table->v);
@@ -53,14 +59,14 @@ void table_add(struct table *table, struct table_entry *entry, uint64_t hash)
 	if (table->n == table->size)
 		resize(table);
 	entry->hash = hash;
-	entry->next = table->v[hash % table->size];
-	table->v[hash % table->size] = entry;
+	entry->next = *chain(table, hash);
+	*chain(table, hash) = entry;
 	table->n++;
 }
 
 void table_remove(struct table *table, struct table_entry *entry)
 {
-	struct table_entry **link = &table->v[entry->hash % table->size];
+	struct table_entry **link = chain(table, entry->hash);
 
 	while (*link != entry)
 		link = &(*link)->next;
@@ -79,7 +85,7 @@ struct table_entry *table_first(const struct table *table, uint64_t hash)
 {
 	if (!table->size)
 		return NULL;
-	return find(table->v[hash % table->size], hash);
+	return find(*chain(table, hash), hash);
 }
 
 struct table_entry *table_next(const struct table_entry *entry)

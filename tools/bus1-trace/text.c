@@ -327,7 +327,7 @@ static void say_fail(struct row *row, const struct item *item)
 
 	set_peer(&row->from, a[0], event, 0);
 	say(row, "%s ", or_number(symbol_op(a[1]), a[1]));
-	say(row, "%s: ", or_number(error_name(error), -error));
+	say(row, "%s: ", or_number(error_name(error), -(int64_t)error));
 	if (a[3] == BUS1_CHECK_QUOTA && item->n_args > 6) {
 		say(row, "uid %llu", a[6]);
 		say_quota(row, a[7], a[8], a[9], a[4], a[10]);

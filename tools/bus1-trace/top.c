@@ -213,7 +213,7 @@ static void print_rate(uint64_t n, double seconds)
 		printf(" %6.*f", rate < 10 ? 2 : 1, rate);
 		return;
 	}
-	format_amount(buf, rate + 0.5);
+	format_amount(buf, rounded(rate));
 	printf(" %6s", buf);
 }
 
