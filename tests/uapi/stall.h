@@ -20,7 +20,10 @@ static size_t stall_size;
 /* First of all; false if this kernel has no userfaultfd. poll() wants O_NONBLOCK. */
 static inline bool stall_begin(void)
 {
-	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP,
+	};
 
 	stall_size = sysconf(_SC_PAGESIZE);
 	stall_fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
