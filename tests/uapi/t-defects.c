@@ -10,7 +10,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include "b1.h"
+#include "quota.h"
 
 /* --- a node with many handles dies while its notifications are received ----
  */
@@ -161,6 +161,9 @@ static void fill(int b, uint64_t h, uint64_t spare, struct report *r)
 	memset(payload, 'x', sizeof(payload));
 	while (!(r->e_send = b1_send(b, h, payload, sizeof(payload))))
 		r->sent++;
+	/* There is more memory than the limit allows: it is not charged. */
+	if (r->e_send != ENOMEM)
+		return;
 	while (r->nodes < 500000) {
 		src = (struct bus1_transfer){ BUS1_TRANSFER_FLAG_CREATE,
 					      BUS1_INVALID };
@@ -299,9 +302,44 @@ static void test_groups(void)
 	close(c);
 }
 
+/* --- a quota ----------------------------------------------------------------
+ */
+
+#define MAXIMUM 64
+
+/* What is sent, but never received, by a peer to itself and by a stranger. */
+static void test_quota(void)
+{
+	unsigned int n;
+	uint64_t h;
+	int b, r;
+
+	if (!quota_begin())
+		return;
+	quota_set_maxima(MAXIMUM, 1 << 20);
+	a = open_as(8001);
+	quota_restore();
+	b = open_as(8002);
+	node = b1_node(a, &h);
+	for (n = 0; n < 2 * MAXIMUM && !(r = b1_says(a, h, "never read")); n++)
+		;
+	ok(n && n < MAXIMUM && r == EDQUOT,
+	   "D23, D30: a peer pins so much of its own user, then EDQUOT (%u: %s)",
+	   n, strerror(r));
+	b1_drop(a, node);
+	b1_node_to(a, b, &h);
+	for (n = 0; n < 2 * MAXIMUM && !(r = b1_says(b, h, "never read")); n++)
+		;
+	ok(n && n < MAXIMUM / 2 && r == EDQUOT,
+	   "D23, D30: and less of another user (%u: %s)", n, strerror(r));
+	close(a);
+	close(b);
+}
+
 int main(void)
 {
 	test_groups();
+	test_quota();
 	test_receive_while_released();
 	test_poll_loop();
 	test_memory();

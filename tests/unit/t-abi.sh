@@ -42,17 +42,17 @@ sed 's/BUS1_IOCTL_MAGIC, 2,/BUS1_IOCTL_MAGIC, 4,/' \
 printf '#include <bus1/bus1.h>\n#include <bus1/bus1.h>\n' >"$dir/lib.c"
 
 for m in -m64 -m32; do
-	check "C99 $m: the interface's numbers" 0 \
+	check "D29: C99 $m: the interface's numbers" 0 \
 		$c99 $m $uapi tests/unit/abi.c
-	check "C++11 $m: the interface's numbers" 0 \
+	check "D29: C++11 $m: the interface's numbers" 0 \
 		$cxx $m $uapi tests/unit/abi.c
-	check "C99 $m: the library's header alone" 0 \
+	check "D29: C99 $m: the library's header alone" 0 \
 		$c99 $m $uapi -Iinclude "$dir/lib.c"
-	check "C++11 $m: the library's header alone" 0 \
+	check "D29: C++11 $m: the library's header alone" 0 \
 		$cxx $m $uapi -Iinclude "$dir/lib.c"
-	check "C99 $m: a changed field is noticed" 1 \
+	check "D29: C99 $m: a changed field is noticed" 1 \
 		$c99 $m -I"$dir/bad" tests/unit/abi.c
-	check "C++11 $m: a changed command is noticed" 1 \
+	check "D29: C++11 $m: a changed command is noticed" 1 \
 		$cxx $m -I"$dir/nr" tests/unit/abi.c
 done
 check "the newest C and C++: the interface's numbers" 0 \
