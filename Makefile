@@ -46,6 +46,9 @@ INCIDENTS := $(call programs,$(wildcard tests/incidents/*.c))
 BENCH_PARTS := $(wildcard tests/bench/ipc-*.c)
 BENCH := $(call programs,$(filter-out $(BENCH_PARTS), \
 	 $(wildcard tests/bench/*.c)))
+FUZZ_SRC := $(filter-out %-engine.c %-seeds.c,$(wildcard tests/fuzz/ioctl-*.c)) \
+	    tests/fuzz/model.c
+SEEDS := build/bin/t-fuzz-seeds
 LIBS := build/lib/libbus1.so build/lib/libbus1.a
 TOOLS := $(if $(TRACE_OBJ),build/bin/bus1-trace)
 MODULES := $(KERNELS:%=build/kmod/%/bus1.ko)
@@ -59,7 +62,12 @@ help:
 	@echo 'make              build everything: module, library, tool, tests'
 	@echo 'make demo         watch real processes on the bus, in a guest'
 	@echo 'make check        all tests, in guests; CONTRIBUTING.md has more'
-	@echo 'make check-debug  the suite and the stress under KASAN and KCSAN'
+	@echo 'make check-debug  all that attacks the module: under KASAN and KCSAN, with'
+	@echo '                  faults, broken on purpose, fuzzed; an hour'
+	@echo 'make debug-kernels  its kernels: half an hour, once'
+	@echo 'make fuzz         random ioctls for half an hour, judged by a model'
+	@echo 'make fuzz-trace   random recordings for bus1-trace, as long'
+	@echo 'make coverage     what of kmod/ the suite runs, by gcov, and what not'
 	@echo 'make check-long   larger models of the order, 10^8 transactions: hours'
 	@echo 'make litmus       the memory barriers, by herd7, which it gets'
 	@echo 'make bench        instructions of a message by bus1 and by others, beside'
@@ -79,7 +87,7 @@ modules: $(MODULES)
 lib: $(LIBS)
 tools: $(TOOLS)
 examples: $(EXAMPLES)
-tests: $(TESTS) $(TESTS_32) $(STRESS) $(TRACE_TESTS) $(INCIDENTS) $(BENCH)
+tests: $(TESTS) $(TESTS_32) $(SEEDS) $(STRESS) $(TRACE_TESTS) $(INCIDENTS) $(BENCH)
 man: $(MAN)
 
 # Whatever runs a compiler waits for this; it takes no time when all is there.
@@ -168,7 +176,8 @@ $(TRACE_TESTS): build/bin/%: build/obj/tests/trace/%.o build/lib/libbus1.a
 $(INCIDENTS): build/bin/%: build/obj/tests/incidents/%.o build/lib/libbus1.a
 $(BENCH): build/bin/%: build/obj/tests/bench/%.o build/lib/libbus1.a
 build/bin/ipc: $(call objects,$(BENCH_PARTS))
-$(EXAMPLES) $(TESTS) $(STRESS) $(TRACE_TESTS) $(INCIDENTS) $(BENCH):
+build/bin/t-fuzz-seeds: $(call objects,$(FUZZ_SRC) tests/fuzz/ioctl-seeds.c)
+$(EXAMPLES) $(TESTS) $(SEEDS) $(STRESS) $(TRACE_TESTS) $(INCIDENTS) $(BENCH):
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -pthread
 
@@ -177,6 +186,19 @@ $(TESTS_32): build/bin/%: tests/uapi/%.c | deps
 	@mkdir -p $(@D) build/obj/tests/uapi
 	$(CC) $(ALL_CFLAGS) -MF build/obj/tests/uapi/$*.d -m32 -static \
 		-o $@ $< -pthread
+
+# The seeds of the fuzzer are in the program that runs them.
+build/fuzz/seeds.txt: $(wildcard tests/fuzz/seeds-ioctl/*.txt)
+	@mkdir -p $(@D)
+	cat $^ >$@
+build/obj/tests/fuzz/ioctl-seeds.o: build/fuzz/seeds.txt
+
+build/fuzz/ioctl-fuzz: $(FUZZ_SRC) tests/fuzz/ioctl-engine.c \
+		$(wildcard tests/fuzz/*.h) include/uapi/linux/bus1.h
+	@scripts/deps check
+	@mkdir -p $(@D)
+	$(CLANG) -std=gnu11 -Wall -Wextra $(CFLAGS) $(INCLUDES) \
+		-fsanitize=fuzzer -o $@ $(filter %.c,$^) -pthread
 
 build/man/%: man/%.rst | deps
 	@mkdir -p $(@D)
@@ -202,8 +224,16 @@ coverage: tests build/kmod/gcov/bus1.ko
 	@tests/coverage --list
 
 .PHONY: check-debug
-check-debug: debug-kernels tests
+check-debug: debug-kernels all
 	@scripts/check debug
+
+# Half an hour each: ioctls in a guest with KASAN, judged by a model; recordings
+.PHONY: fuzz fuzz-trace
+fuzz: tests build/fuzz/ioctl-fuzz build/kmod/kcov/bus1.ko
+	@tests/fuzz/run
+fuzz-trace: tools
+	@scripts/deps check
+	@tests/fuzz/run-trace --seconds 1800
 
 # The barriers, by the kernel's memory model; gets herd7 into build/herd
 .PHONY: litmus
