@@ -24,6 +24,9 @@
  * rule gives; and it is given back while the events of accounting are enabled, when
  * the last peer of the user is closed, and, for as long as that takes, when somebody
  * is refused or looks. So nobody is refused, and no figure is wrong, for a stock.
+ * What a quota keeps in reserve for its other peers is trimmed when a stock ends,
+ * though, and not when the messages were received: between the two, in history, others
+ * can find more left, or less, than if each had been given back by itself.
  *
  * Lifetimes. A user is in the table while anything is claimed from it, which an
  * open peer does itself; the last charge that is returned retires it, under its
@@ -257,22 +260,25 @@ void bus1_trace_put(struct bus1_trace *trace)
 bool bus1_trace_held(struct bus1_user *user, const struct bus1_peer *claimant,
 		     u64 held[BUS1_N_RESOURCES])
 {
-	struct bus1_level level[BUS1_N_RESOURCES];
 	struct bus1_trace *trace = NULL;
 	struct bus1_quota *quota;
-	bool any;
+	u64 stock;
 
+	held[BUS1_RESOURCE_OBJECTS] = 0;
 	spin_lock(&user->lock);
-	bus1_stocks_shelve(user, level);
 	quota = bus1_quota_find(user, claimant->uid, NULL);
 	if (quota)
 		trace = bus1_trace_find(quota, claimant->id, NULL);
-	any = trace && trace->held[BUS1_RESOURCE_OBJECTS];
-	if (any)
-		memcpy(held, trace->held, sizeof(trace->held));
-	bus1_stocks_unshelve(user, level);
+	if (trace) {
+		stock = atomic64_read(&trace->stock);
+		held[BUS1_RESOURCE_OBJECTS] =
+			trace->held[BUS1_RESOURCE_OBJECTS] -
+			bus1_stock_objects(stock);
+		held[BUS1_RESOURCE_BYTES] = trace->held[BUS1_RESOURCE_BYTES] -
+					    (u32)stock;
+	}
 	spin_unlock(&user->lock);
-	return any;
+	return held[BUS1_RESOURCE_OBJECTS];
 }
 
 static u32 bus1_acct_uid(kuid_t uid)
@@ -374,6 +380,11 @@ static noinline int bus1_charge_claim(struct bus1_trace *trace, u32 objects,
 	u32 r;
 
 	spin_lock(&user->lock);
+	/* It was only shelved. */
+	if (bus1_stock_take(trace, objects, bytes)) {
+		spin_unlock(&user->lock);
+		return 0;
+	}
 	bus1_stock_close(trace);
 	/* Events tell what is pinned. */
 	if (trace_acct_charge_enabled())

@@ -156,7 +156,8 @@ struct bus1_trace {
  * @link:      in the incoming list of @peer, if it heads its group
  * @pos:       of a head among the frozen, in the order of the links; 0 until it
  *             is given out. Under peer->lock
- * @entry:     in the queue's leftovers or ready list, under peer->lock
+ * @entry:     in the queue's leftovers or ready list, under peer->lock; before the
+ *             link, for sorting
  * @next:      next item of the transaction. Set before the link, then constant
  * @lead:      of a multicast: the item whose @seq speaks for it; or NULL: the
  *             link itself publishes. The head of each group refers to it, but

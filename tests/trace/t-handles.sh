@@ -209,6 +209,14 @@ signal_churn()
 	done
 }
 
+# No thread of it runs, or is about to end.
+churn_stopped()
+{
+	signal_churn STOP
+	! cat /proc/[0-9]*/task/*/stat 2>/dev/null | grep -F '(churn)' |
+		grep -qv ') [TZ] '
+}
+
 # Everything changes all the time, while the tools begin and later again: what the
 # events made of the first snapshot is what there is in the end, when all is
 # stopped. Between, the tools are given the time to follow. All on one processor:
@@ -224,7 +232,7 @@ bus1-trace handles --json -a -d 600 --ring-size 64M >"$dir/watched" 2>&1 &
 watcher=$!
 until_true test -s "$dir/rec"
 sleep 1
-signal_churn STOP
+until_true churn_stopped
 sleep 3
 i=0
 while [ $i -lt 5 ]; do
@@ -235,6 +243,7 @@ while [ $i -lt 5 ]; do
 	i=$((i + 1))
 done
 is "status while peers come and go" $i 5
+until_true churn_stopped
 sleep 3
 kill -INT $recorder $watcher
 wait $watcher
@@ -246,10 +255,10 @@ handles >"$dir/live"
 cp "$dir/watched" "$dir/out"
 handles >"$dir/joined"
 ok "churn: there is something" test "$(wc -l <"$dir/live")" -gt 10
-ok "churn: the watch ends with what is there" cmp "$dir/live" "$dir/joined"
+ok "churn: the watch ends with what is there" diff "$dir/live" "$dir/joined"
 look --json -a -i "$dir/rec"
 handles >"$dir/replayed"
-ok "churn: and so does the recording" cmp "$dir/live" "$dir/replayed"
+ok "churn: and so does the recording" diff "$dir/live" "$dir/replayed"
 for way in "" "-i $dir/rec"; do
 	bus1-trace status --json -o --queue $way 2>"$dir/err" |
 		grep '"type":"\(peer\|node\|handle\|message\|notification\)"' |
@@ -259,7 +268,7 @@ for way in "" "-i $dir/rec"; do
 		sort >"$dir/state$(echo "$way" | cut -c1-2)"
 done
 ok "churn: peers, nodes and queues of the recording, too" \
-	cmp "$dir/state" "$dir/state-i"
+	diff "$dir/state" "$dir/state-i"
 ok "churn: there are queues" grep -q '"type":"message"' "$dir/state"
 signal_churn KILL
 wait $churn
