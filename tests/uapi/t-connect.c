@@ -205,7 +205,8 @@ static void test_deaf_server(void)
 	r = libbus1_connect(p, NAME, 200, &handle);
 	ms = (b1_now() - start) / 1000000;
 	ok(r == -ETIMEDOUT && ms >= 199 && ms < 10000,
-	   "deaf: its backlog is full (%llu ms)", (unsigned long long)ms);
+	   "deaf: its backlog is full (%llu ms): %s",
+	   (unsigned long long)ms, strerror(-r));
 	for (i = 0; i < 8; i++)
 		close(fill[i]);
 	close(fd);
