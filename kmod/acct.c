@@ -63,8 +63,10 @@ static struct bus1_user *bus1_user_new(kuid_t uid)
 	user->quotas = RB_ROOT;
 	INIT_LIST_HEAD(&user->stocks);
 	/* The parameters' lock is not taken here: either value will do. */
-	user->level[BUS1_RESOURCE_OBJECTS].held = READ_ONCE(bus1_max_objects);
-	user->level[BUS1_RESOURCE_BYTES].held = READ_ONCE(bus1_max_bytes);
+	user->level[BUS1_RESOURCE_OBJECTS].held =
+		data_race(READ_ONCE(bus1_max_objects));
+	user->level[BUS1_RESOURCE_BYTES].held =
+		data_race(READ_ONCE(bus1_max_bytes));
 	user->level[BUS1_RESOURCE_OBJECTS].left =
 		user->level[BUS1_RESOURCE_OBJECTS].held;
 	user->level[BUS1_RESOURCE_BYTES].left =

@@ -87,24 +87,23 @@ static int bus1_errors_out(const struct bus1_cmd_send *cmd,
 			   const struct bus1_send_op *op,
 			   struct bus1_fault *fault)
 {
-	__s32 __user *errors = u64_to_user_ptr(cmd->ptr_errors);
-	size_t size = cmd->n_destinations * sizeof(*errors);
+	const u64 ptr = cmd->ptr_errors, size = sizeof(__s32);
 	size_t i;
+	int r;
 
-	if (!cmd->ptr_errors)
-		return 0;
-	if (!bus1_ptr_fits(cmd->ptr_errors, size) || clear_user(errors, size))
-		goto err_fault;
+	if (!bus1_ptr_fits(ptr, op->n_dests * size) ||
+	    clear_user(u64_to_user_ptr(ptr), op->n_dests * size))
+		return bus1_refuse(fault, -EFAULT, BUS1_CHECK_POINTER, ptr);
 	for (i = 0; op->n_skipped && i < op->n_dests; i++) {
-		if (op->dests[i].error && put_user(op->dests[i].error,
-						   errors + i))
-			goto err_fault;
+		if (op->dests[i].error) {
+			r = bus1_copy_out(ptr + i * size, &op->dests[i].error,
+					  size, fault);
+			if (r)
+				return r;
+		}
 		cond_resched();
 	}
 	return 0;
-
-err_fault:
-	return bus1_refuse(fault, -EFAULT, BUS1_CHECK_POINTER, cmd->ptr_errors);
 }
 
 /* @dests are @cmd->n_destinations handles. */

@@ -73,11 +73,9 @@ static inline u64 bus1_quota_factor(u64 n)
 	return (n + 1) * (fls64(n) + 1);
 }
 
-/* Of the claiming user among the foreign ones; 1 where it does not matter. */
+/* Of the claiming user among the foreign ones, of which it is one. */
 static inline u64 bus1_quota_user_factor(const struct bus1_claim *claim)
 {
-	if (!claim->foreign)
-		return 1;
 	return bus1_quota_factor(claim->user->n + !claim->quota->held);
 }
 
@@ -209,15 +207,13 @@ static inline void bus1_quota_give(const struct bus1_claim *claim, u64 amount)
  * bus1_quota_move() - what one peer claimed becomes another's
  * @from:   who gives
  * @to:     who gets; @from->user is @to->user
- * @amount: how much, at most what @from's trace holds
+ * @amount: how much: more than 0, at most what @from's trace holds
  *
  * Needs no check: what is pinned of the user is the same before and after.
  */
 static inline void bus1_quota_move(const struct bus1_claim *from,
 				   const struct bus1_claim *to, u64 amount)
 {
-	if (!amount)
-		return;
 	*from->trace -= amount;
 	from->quota->n -= !*from->trace;
 	from->quota->held -= amount;

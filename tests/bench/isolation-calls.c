@@ -29,7 +29,6 @@
 
 static volatile uint64_t late, beside;
 static uint64_t begun;
-static long many = MANY, objects = OBJECTS, multicasts = MULTICASTS;
 
 static void *watch(void *arg)
 {
@@ -124,27 +123,27 @@ static void transfers(void)
 	long i;
 
 	begin();
-	make(a, b, many);
-	end("TRANSFER of %ld new nodes", many);
-	for (i = 0; i < many; i++)
+	make(a, b, MANY);
+	end("TRANSFER of %d new nodes", MANY);
+	for (i = 0; i < MANY; i++)
 		ids[i] = src[i].id;
 	begin();
-	scale_release(a, many, ids);
-	end("RELEASE of %ld nodes with a handle each", many);
+	scale_release(a, MANY, ids);
+	end("RELEASE of %d nodes with a handle each", MANY);
 	begin();
 	drain(b);
-	end("RECV_BATCH of %d NODE_RELEASE, %ld times", BUS1_MAX_BATCH,
-	    many / BUS1_MAX_BATCH);
-	make(a, b, many);
-	for (i = 0; i < many; i++)
+	end("RECV_BATCH of %d NODE_RELEASE, %d times", BUS1_MAX_BATCH,
+	    MANY / BUS1_MAX_BATCH);
+	make(a, b, MANY);
+	for (i = 0; i < MANY; i++)
 		ids[i] = dst[i].id;
 	begin();
-	scale_release(b, many, ids);
-	end("RELEASE of %ld handles, the last of their nodes", many);
+	scale_release(b, MANY, ids);
+	end("RELEASE of %d handles, the last of their nodes", MANY);
 	begin();
 	drain(a);
-	end("RECV_BATCH of %d HANDLE_RELEASE, %ld times", BUS1_MAX_BATCH,
-	    many / BUS1_MAX_BATCH);
+	end("RECV_BATCH of %d HANDLE_RELEASE, %d times", BUS1_MAX_BATCH,
+	    MANY / BUS1_MAX_BATCH);
 	close(a);
 	close(b);
 }
@@ -153,24 +152,25 @@ static void transfers(void)
 static void sends(void)
 {
 	int a = scale_open(), b = scale_open(), c = scale_open();
-	long per = BUS1_MAX_PRODUCT / BUS1_MAX_DESTINATIONS - 1, i;
+	const int per = BUS1_MAX_PRODUCT / BUS1_MAX_DESTINATIONS - 1;
+	long i;
 	uint64_t node, handle = scale_node(b, a, &node), end_node, end_handle;
 	struct raw_msg m = { 0 };
 	struct pollfd p = { .fd = b, .events = POLLIN };
 
 	end_handle = scale_node(c, a, &end_node);
-	for (i = 0; i < many; i++)
+	for (i = 0; i < MANY; i++)
 		ids[i] = handle;
 	for (i = 0; i < per; i++)
 		src[i] = (struct bus1_transfer){ 0, end_handle };
 	begin();
-	scale_send(a, many, ids, "", 0, src, per);
-	end("SEND to %ld, of %ld handles each", many, per);
+	scale_send(a, MANY, ids, "", 0, src, per);
+	end("SEND to %d, of %d handles each", MANY, per);
 	begin();
 	poll(&p, 1, 0);
 	end("poll of these");
 	begin();
-	for (i = 0; i < many / 4; i += BUS1_MAX_BATCH) {
+	for (i = 0; i < MANY / 4; i += BUS1_MAX_BATCH) {
 		static struct bus1_received room[BUS1_MAX_BATCH];
 		uint64_t got, k;
 
@@ -218,24 +218,24 @@ static void many_objects(void)
 	long left, n;
 	uint64_t node, handle = scale_node(a, a, &node);
 
-	for (left = objects; left > 0; left -= n) {
+	for (left = OBJECTS; left > 0; left -= n) {
 		n = left < MANY ? left : MANY;
 		copy(a, handle, b, n);
 	}
 	begin();
 	scale_release(a, 1, &node);
-	end("RELEASE of a node with %ld handles", objects);
+	end("RELEASE of a node with %d handles", OBJECTS);
 	begin();
 	close(b);
-	end("close with %ld handles, and a NODE_RELEASE of each", objects);
+	end("close with %d handles, and a NODE_RELEASE of each", OBJECTS);
 	b = scale_open();
-	for (left = objects / 2; left > 0; left -= n) {
+	for (left = OBJECTS / 2; left > 0; left -= n) {
 		n = left < MANY ? left : MANY;
 		make(b, a, n);
 	}
 	begin();
 	close(b);
-	end("close with %ld nodes with a handle each", objects / 2);
+	end("close with %d nodes with a handle each", OBJECTS / 2);
 	begin();
 	close(a);
 	end("close of the other side");
@@ -250,11 +250,11 @@ static void queues(void)
 	long i;
 	int fd;
 
-	for (i = 0; i < multicasts; i++)
+	for (i = 0; i < MULTICASTS; i++)
 		scale_send(a, 2, to, &word, sizeof(word), NULL, 0);
 	begin();
 	scale_recv(b, &word, sizeof(word), NULL, 0);
-	end("the first RECV after %ld multicasts", multicasts);
+	end("the first RECV after %d multicasts", MULTICASTS);
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", c);
 	fd = open(path, O_RDONLY);
 	begin();
@@ -271,11 +271,11 @@ static void queues(void)
 	begin();
 	close(c);
 	end("close with as many in the queue");
-	for (i = 0; i < multicasts; i++)
+	for (i = 0; i < MULTICASTS; i++)
 		scale_send(a, 1, to, &word, sizeof(word), NULL, 0);
 	begin();
 	close(b);
-	end("close with %ld, and as many that were not looked at", multicasts);
+	end("close with %d, and as many that were not looked at", MULTICASTS);
 	close(a);
 }
 
@@ -316,8 +316,7 @@ static void memory(void)
 	late = 0;
 }
 
-/* --small: a sixteenth of it */
-int main(int argc, char **argv)
+int main(void)
 {
 	static void (* const all[])(void) = {
 		large, transfers, queues, sends, many_objects,
@@ -325,11 +324,6 @@ int main(int argc, char **argv)
 	pthread_t t;
 	size_t i;
 
-	if (argc > 1 && !strcmp(argv[1], "--small")) {
-		many /= 16;
-		objects /= 16;
-		multicasts /= 16;
-	}
 	scale_files();
 	bench_settle();
 	isolation_set("max_objects", MAX_OBJECTS);

@@ -13,7 +13,7 @@
  * "tests/vm/run --icount": in instructions. They know no caches, and no waiting for
  * locks; which lines of memory two processors share is what tests/bench/lines says.
  *
- * Fails where the pair takes more than 5 % more; 15 % where its account is shared.
+ * Fails where the pair takes more than 5 % more.
  */
 #define _GNU_SOURCE
 #include <signal.h>

@@ -3,7 +3,7 @@
 # Once more what the suite does without, with every tracepoint of bus1 in use:
 # tests/coverage counts what only then runs. Nothing may come out otherwise.
 events=/sys/kernel/tracing/events/bus1/enable
-programs="t-send t-transfer t-release t-notify t-recv t-account"
+programs="t-send t-transfer t-release t-notify t-recv t-account t-wait t-call"
 set -- $programs
 echo 1..$#
 echo 1 >$events

@@ -297,6 +297,7 @@ static void report(uint64_t seed, uint64_t ms)
 	     o_u(round_no), o_u(w->sum_call), o_u(w->sum_failed),
 	     o_u(ms / 1000), o_u(ms / 100 % 10), o_u(seed - round_no),
 	     o_u(seed - 1));
+	diag("operations: %llu", o_u(w->sum_call));
 	diag("received: %llu messages, %llu NODE_RELEASE, %llu HANDLE_RELEASE; %llu times nothing",
 	     o_u(w->sum_user), o_u(w->sum_note[0]), o_u(w->sum_note[1]),
 	     o_u(w->sum_empty));

@@ -304,7 +304,7 @@ static inline bool fail_once(struct fail_walk *w, const struct fail_kind *kind,
 		fail_look(&after);
 		w->changed += !fail_same(&before, &after);
 		r = w->c->call();
-			if (r) {
+		if (r) {
 			w->odd++;
 			diag("%s, repeated: %s", w->c->name, strerror(r));
 		}

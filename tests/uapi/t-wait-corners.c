@@ -102,15 +102,29 @@ static void test_batch(void)
 	close(b);
 }
 
+/* In a name space of its own; the offset holds for the children. */
+static bool name_space(const char *offset)
+{
+	FILE *f;
+
+	if (geteuid() || unshare(CLONE_NEWTIME)) {
+		skip(1, "cannot have a time name space");
+		return false;
+	}
+	f = fopen("/proc/self/timens_offsets", "w");
+	if (!f || fprintf(f, "monotonic %s 0\n", offset) < 0 || fclose(f))
+		bail_out("cannot set the offset");
+	return true;
+}
+
 static void test_name_space(const char *offset)
 {
-	FILE *f = fopen("/proc/self/timens_offsets", "w");
 	struct b1_msg m;
 	uint64_t start, n;
 	int status;
 
-	if (!f || fprintf(f, "monotonic %s 0\n", offset) < 0 || fclose(f))
-		bail_out("cannot set the offset");
+	if (!name_space(offset))
+		return;
 	if (!fork()) {
 		a = b1_open();
 		alarm(20);
@@ -125,16 +139,40 @@ static void test_name_space(const char *offset)
 	   "a deadline, with an offset of %s s: 0x%x", offset, status);
 }
 
+/* By the clock of the machine this deadline is past the end of time. */
+static void test_far(const char *offset)
+{
+	uint64_t handle, node, n;
+	struct b1_msg m;
+	int status;
+
+	if (!name_space(offset))
+		return;
+	if (!fork()) {
+		a = b1_open();
+		node = b1_node(a, &handle);
+		alarm(20);
+		if (!fork()) {
+			b1_msleep(50);
+			_exit(b1_says(a, handle, "late"));
+		}
+		b1_room(&m, 4, 64, true);
+		if (b1_batch(a, BUS1_RECV_FLAG_WAIT, INT64_MAX - 1, &m, 1, &n))
+			_exit(1);
+		_exit(m.meta.id != node);
+	}
+	ok(wait(&status) > 0 && !status,
+	   "the last deadline of all, with an offset of %s s: 0x%x", offset,
+	   status);
+}
+
 int main(void)
 {
 	if (stall_begin())
 		test_batch();
 	else
 		skip(3, "no userfaultfd: %s", strerror(errno));
-	if (geteuid() || unshare(CLONE_NEWTIME)) {
-		skip(1, "cannot have a time name space");
-		return done_testing();
-	}
 	test_name_space("100000");
+	test_far("-1");
 	return done_testing();
 }

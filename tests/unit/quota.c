@@ -221,7 +221,8 @@ static bool move(struct world *w, int user, int peer, int to, int to_peer,
 		struct bus1_claim b = claim_of(&w->real[r], to, to_peer);
 
 		step("move", user, peer, r, amount[r]);
-		bus1_quota_move(&a, &b, amount[r]);
+		if (amount[r])
+			bus1_quota_move(&a, &b, amount[r]);
 		model_move(&w->model[r], user, peer, to, to_peer, amount[r]);
 	}
 	n_moved++;
