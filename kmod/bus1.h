@@ -217,7 +217,7 @@ int bus1_transfer_prepare(struct bus1_transfer_op *op, struct bus1_peer *from,
 			  struct bus1_peer *to, struct bus1_transfer *src,
 			  struct bus1_transfer *dst, size_t n,
 			  struct bus1_fault *fault);
-void bus1_transfer_commit(struct bus1_transfer_op *op);
+int bus1_transfer_commit(struct bus1_transfer_op *op);
 void bus1_transfer_abort(struct bus1_transfer_op *op);
 
 int bus1_send_prepare(struct bus1_send_op *op, struct bus1_peer *peer,

@@ -179,16 +179,18 @@ static void bus1_snapshot_lines(struct bus1_snapshot *snap)
 
 /*
  * Copy what is to be said of @snap->peer. How much that is may change until it
- * is locked: by the table as well as by what others send meanwhile.
+ * is locked: by the table as well as by what others send meanwhile. False if the
+ * reader was killed while he waited for whoever has it locked.
  */
-static void bus1_snapshot_take(struct bus1_snapshot *snap)
+static bool bus1_snapshot_take(struct bus1_snapshot *snap)
 {
 	struct bus1_peer *peer = snap->peer;
 	struct bus1_item *first;
 	size_t n, room = 0;
 
-	mutex_lock(&peer->lock);
 	for (;;) {
+		if (mutex_lock_killable(&peer->lock))
+			return false;
 		bus1_queue_refresh(peer);
 		n = peer->data.n_nodes + peer->data.n_handles +
 		    peer->data.n_ready;
@@ -200,7 +202,6 @@ static void bus1_snapshot_take(struct bus1_snapshot *snap)
 		snap->entries = kvmalloc_array(room, sizeof(*snap->entries),
 					       BUS1_GFP);
 		snap->cut = !snap->entries;
-		mutex_lock(&peer->lock);
 	}
 	if (!snap->brief && !snap->cut)
 		bus1_snapshot_lines(snap);
@@ -217,6 +218,7 @@ static void bus1_snapshot_take(struct bus1_snapshot *snap)
 	snap->n_recv = peer->data.n_recv;
 	memcpy(snap->name, peer->data.name, sizeof(snap->name));
 	mutex_unlock(&peer->lock);
+	return true;
 }
 
 /* Go on with the next peer. */
@@ -226,10 +228,7 @@ static void *bus1_snapshot_next(struct bus1_snapshot *snap)
 
 	bus1_snapshot_clear(snap);
 	snap->peer = bus1_peer_next(id, snap->last);
-	if (!snap->peer)
-		return NULL;
-	bus1_snapshot_take(snap);
-	return snap;
+	return snap->peer && bus1_snapshot_take(snap) ? snap : NULL;
 }
 
 static void *bus1_objects_start(struct seq_file *m, loff_t *pos)

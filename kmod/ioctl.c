@@ -183,10 +183,10 @@ static noinline int bus1_ioctl_transfer(struct bus1_peer *peer, u64 arg,
 	r = bus1_created_out(cmd.ptr_src, src, n, fault);
 	if (!r)
 		r = bus1_copy_out(cmd.ptr_dst, dst, n * sizeof(*dst), fault);
+	if (!r)
+		r = bus1_transfer_commit(&op);
 	if (r)
 		bus1_transfer_abort(&op);
-	else
-		bus1_transfer_commit(&op);
 
 out_dst:
 	bus1_array_free(dst, &one_dst);

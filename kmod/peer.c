@@ -191,6 +191,9 @@ bus1_peer_hold_locked(struct bus1_peer *peer, u64 id)
 		recent->item = item;
 	}
 	handle = bus1_item_handle(recent->item);
+	/* By calls whose memory stalls, if there is enough for so many. */
+	if (unlikely(refcount_read(&handle->holds) > INT_MAX / 2))
+		return NULL;
 	refcount_inc(&handle->holds);
 	return handle;
 }
@@ -594,7 +597,9 @@ EXPORT_SYMBOL_GPL(bus1_peer_waitq);
 /* The lines of /proc/PID/fdinfo/FD. */
 void bus1_peer_show(struct bus1_peer *peer, struct seq_file *m)
 {
-	mutex_lock(&peer->lock);
+	/* The reader may have nothing to do with who keeps it locked. */
+	if (mutex_lock_killable(&peer->lock))
+		return;
 	bus1_queue_refresh(peer);
 	seq_printf(m, "bus1-peer:\t%llu\n", peer->id);
 	if (peer->data.name[0])

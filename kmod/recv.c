@@ -258,10 +258,17 @@ int bus1_recv_commit(struct bus1_recv_op *op)
 		bus1_wake(&peer->sleepers);
 		cond_resched();
 	}
-	/* With the queue's reference. */
+	/*
+	 * With the queue's reference. The sender may keep the message a little
+	 * longer: what was charged by its size goes now, and he does not look
+	 * at it any more.
+	 */
 	if (bus1_item_is_msg(item)) {
-		bus1_charge_return(&bus1_item_msg(item)->charge);
-		bus1_msg_put(bus1_item_msg(item));
+		message = bus1_item_msg(item);
+		if (message->payload)
+			message->payload = bus1_payload_put(message->payload);
+		bus1_charge_return(&message->charge);
+		bus1_msg_put(message);
 	} else {
 		bus1_item_put(item);
 	}

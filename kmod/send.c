@@ -131,16 +131,6 @@ static int bus1_send_charge(struct bus1_send_op *op, u64 flags)
 	return r;
 }
 
-static int bus1_send_copied(struct bus1_send_op *op, const struct iov_iter *data,
-			    int r)
-{
-	if (!r)
-		return 0;
-	return bus1_refuse(op->fault, r, r == -EFAULT ? BUS1_CHECK_IOVEC :
-			   r == -EINTR ? BUS1_CHECK_SIGNAL : BUS1_CHECK_MEMORY,
-			   r == -EFAULT ? data->nr_segs : 0);
-}
-
 /*
  * What several receivers share, or is too large for a message, is copied here;
  * the rest as the message is made. Not if nobody gets it.
@@ -148,13 +138,20 @@ static int bus1_send_copied(struct bus1_send_op *op, const struct iov_iter *data
 static int bus1_send_copy(struct bus1_send_op *op, struct iov_iter *data)
 {
 	struct bus1_payload *payload;
+	int r;
 
 	if (!op->n_bytes || !op->n_charged ||
 	    (op->n_charged == 1 && bus1_msg_fits(op->sources.n, op->n_bytes)))
 		return 0;
 	payload = bus1_payload_new(data, op->n_bytes);
-	if (IS_ERR(payload))
-		return bus1_send_copied(op, data, PTR_ERR(payload));
+	if (IS_ERR(payload)) {
+		r = PTR_ERR(payload);
+		return bus1_refuse(op->fault, r,
+				   r == -EFAULT ? BUS1_CHECK_IOVEC :
+				   r == -EINTR ? BUS1_CHECK_SIGNAL :
+				   BUS1_CHECK_MEMORY,
+				   r == -EFAULT ? data->nr_segs : 0);
+	}
 	op->payload = payload;
 	return 0;
 }
@@ -186,7 +183,8 @@ static int bus1_send_msg(struct bus1_send_op *op, u32 index,
 	if (op->n_bytes && !op->payload) {
 		r = bus1_msg_fill(message, data);
 		if (r)
-			return bus1_send_copied(op, data, r);
+			return bus1_refuse(op->fault, r, BUS1_CHECK_IOVEC,
+					   data->nr_segs);
 	}
 	for (i = 0; i < op->sources.n; i++) {
 		handle = bus1_handle_new(op->sources.array[i].node,
@@ -415,8 +413,7 @@ int bus1_send_one(struct bus1_peer *peer, u64 dest, struct iov_iter *data,
 			       &charge);
 	r = n_data ? bus1_msg_fill(message, data) : 0;
 	if (r) {
-		r = bus1_refuse(fault, r, r == -EFAULT ? BUS1_CHECK_IOVEC :
-				BUS1_CHECK_SIGNAL, data->nr_segs);
+		r = bus1_refuse(fault, r, BUS1_CHECK_IOVEC, data->nr_segs);
 		bus1_msg_put(message);
 		goto err_unhold;
 	}

@@ -2,7 +2,7 @@
 /* The stocks of those who claim from a user; what they are says acct.c. */
 #include "stock.h"
 
-#define BUS1_STOCKS 256 /* open at a time, for each user */
+#define BUS1_STOCKS 64 /* open at a time, for each user: all are shelved at once */
 
 /* The trace no longer has what is in a stock. */
 static void bus1_stock_give(struct bus1_trace *trace, u64 stock)

@@ -204,14 +204,22 @@ void bus1_sources_abort(struct bus1_sources *sources, struct bus1_tx *tx)
 	bus1_sources_free(sources);
 }
 
-/* Each lock of the two peers, once. */
-static void bus1_transfer_lock(struct bus1_peer *a, struct bus1_peer *b)
+/*
+ * The locks of both peers. Who has a descriptor of one of them can keep it locked
+ * for long, by a thread that gets no time to go on, and may have nothing to do with
+ * the other one: so neither is waited for while the other is locked.
+ *
+ * Return: 0, or EINTR (killed).
+ */
+static int bus1_transfer_lock(struct bus1_peer *a, struct bus1_peer *b)
 {
-	if (a > b)
+	while (!mutex_lock_killable(&a->lock)) {
+		if (a == b || mutex_trylock(&b->lock))
+			return 0;
+		mutex_unlock(&a->lock);
 		swap(a, b);
-	mutex_lock(&a->lock);
-	if (a != b)
-		mutex_lock_nested(&b->lock, SINGLE_DEPTH_NESTING);
+	}
+	return -EINTR;
 }
 
 static void bus1_transfer_unlock(struct bus1_peer *a, struct bus1_peer *b)
@@ -312,17 +320,21 @@ EXPORT_SYMBOL_GPL(bus1_transfer_prepare);
 /**
  * bus1_transfer_commit() - TRANSFER, let it take effect
  * @op: the operation
+ *
+ * Return: 0, or EINTR (killed): it is to be given up.
  */
-void bus1_transfer_commit(struct bus1_transfer_op *op)
+int bus1_transfer_commit(struct bus1_transfer_op *op)
 {
 	struct bus1_handle *handle;
 	struct bus1_tx tx;
 	size_t i;
+	int r;
 
+	r = bus1_transfer_lock(op->from, op->to);
+	if (r)
+		return bus1_refuse(op->fault, r, BUS1_CHECK_SIGNAL, 0);
 	bus1_tx_init(&tx, op->from, BUS1_TX_TRANSFER);
 	bus1_tx_draw(&tx);
-
-	bus1_transfer_lock(op->from, op->to);
 	bus1_sources_install(&op->sources);
 	for (i = 0; i < op->sources.n; i++) {
 		handle = op->handles[i];
@@ -339,6 +351,7 @@ void bus1_transfer_commit(struct bus1_transfer_op *op)
 	bus1_sources_finish(&op->sources, &tx);
 	bus1_tx_commit(&tx);
 	kvfree(op->handles);
+	return 0;
 }
 EXPORT_SYMBOL_GPL(bus1_transfer_commit);
 

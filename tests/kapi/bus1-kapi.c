@@ -78,7 +78,7 @@ static int kapi_run(struct bus1_peer *server, struct bus1_peer *client)
 
 	EXPECT(!bus1_transfer_prepare(&op, server, client, &service, &handle,
 				      1, &fault));
-	bus1_transfer_commit(&op);
+	EXPECT(!bus1_transfer_commit(&op));
 
 	/* Prepared and given up: nothing happened. */
 	EXPECT(!bus1_transfer_prepare(&op, client, server, &handle, &reply, 1,

@@ -262,12 +262,17 @@ static const struct how sends[] = {
 /* The first SEND through a handle makes a trace. */
 static void test_first(void)
 {
-	static const struct how first = { "the first SEND", 3, .n_new = 1,
-					  .n_old = 1, .bytes = 100, .vecs = 1,
-					  .errors = true };
+	static const struct how first[] = {
+		{ "the first SEND, flat", 1, .bytes = 100, .flat = true },
+		{ "the first SEND", 3, .n_new = 1, .n_old = 1, .bytes = 100,
+		  .vecs = 1, .errors = true },
+	};
+	unsigned int i;
 
-	how = &first;
-	FAIL_WALK(first.name, begin, do_send, end);
+	for (i = 0; i < sizeof(first) / sizeof(*first); i++) {
+		how = &first[i];
+		FAIL_WALK(how->name, begin, do_send, end);
+	}
 }
 
 /* --- RECV ---------------------------------------------------------------- */

@@ -6,7 +6,7 @@
  */
 #include "quota.h"
 
-enum { MANY = 1000000 };
+enum { MANY = 1000000, CLAIMANTS = 300 };
 
 struct shares {
 	int first, again, other, then, more;
@@ -70,6 +70,80 @@ static struct shares share(unsigned int uid, const char *max, bool looks,
 	return s;
 }
 
+static int recv_large(int peer, void *data, size_t n)
+{
+	struct bus1_message msg = b1_flat(data, n);
+	struct bus1_metadata meta;
+	struct bus1_cmd_recv cmd = {
+		.ptr_metadata = BUS1_FROM_PTR(&meta),
+		.ptr_message = BUS1_FROM_PTR(&msg),
+	};
+
+	msg.type = BUS1_INVALID;
+	return b1_ioctl(peer, BUS1_CMD_RECV, &cmd);
+}
+
+/* A claim that passes only if nothing has stayed with anybody. */
+static void test_large(unsigned int uid)
+{
+	const size_t mib = 1 << 20;
+	char *data = calloc(8, mib);
+	uint64_t to[2];
+	int v, a, b, r[4];
+
+	quota_write(QUOTA_PARAMETERS "max_objects", "1048576");
+	quota_write(QUOTA_PARAMETERS "max_bytes", "8388608");
+	v = open_as(uid);
+	a = open_as(uid);
+	b = open_as(uid);
+	b1_node_to(v, a, &to[0]);
+	b1_node_to(v, b, &to[1]);
+	if (b1_send(a, to[0], data, mib) || recv_large(v, data, mib))
+		bail_out("cannot send 1 MiB");
+	r[0] = b1_send(b, to[1], data, 4 * mib + 1);
+	r[1] = b1_send(b, to[1], data, 4 * mib);
+	r[2] = b1_send(a, to[0], data, 2 * mib + 1);
+	r[3] = b1_send(a, to[0], data, 2 * mib);
+	ok(r[0] == EDQUOT && !r[1] && r[2] == EDQUOT && !r[3] &&
+		   quota_adds_up(),
+	   "half of all, and half of the rest, beside one who had some: %d %d %d %d",
+	   r[0], r[1], r[2], r[3]);
+	close(a);
+	close(b);
+	close(v);
+	free(data);
+}
+
+/* More claimants than may keep something. */
+static void test_many(unsigned int uid)
+{
+	uint64_t to[CLAIMANTS], left = 0;
+	int v, p[CLAIMANTS], i, k, sent = 0, came = 0;
+
+	quota_write(QUOTA_PARAMETERS "max_objects", "60000");
+	v = open_as(uid);
+	for (i = 0; i < CLAIMANTS; i++) {
+		p[i] = open_as(uid);
+		b1_node_to(v, p[i], &to[i]);
+	}
+	for (k = 0; k < 3; k++) {
+		for (i = 0; i < CLAIMANTS; i++)
+			sent += !b1_send(p[i], to[i], "", 0);
+		came += drain(v);
+		if (!k)
+			left = b1_count(v, "bus1-left-objects");
+	}
+	ok(sent == 3 * CLAIMANTS && came == sent && quota_adds_up(),
+	   "%d claimants: %d messages, %d came", CLAIMANTS, sent, came);
+	ok(b1_count(v, "bus1-left-objects") == left,
+	   "%llu objects are left, as after the first of them: %llu",
+	   (unsigned long long)b1_count(v, "bus1-left-objects"),
+	   (unsigned long long)left);
+	for (i = 0; i < CLAIMANTS; i++)
+		close(p[i]);
+	close(v);
+}
+
 int main(void)
 {
 	static const char *const maxima[] = { "1024", "4096", "60000" };
@@ -91,5 +165,8 @@ int main(void)
 			   s[1].first, s[1].then, s[1].more, s[1].other);
 		}
 	}
+	test_large(uid);
+	test_many(uid + 1);
+	ok(quota_nothing(), "nothing is claimed in the end");
 	return done_testing();
 }
