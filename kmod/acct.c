@@ -52,7 +52,9 @@ static DEFINE_XARRAY(bus1_users);
 
 static struct bus1_user *bus1_user_new(kuid_t uid)
 {
+	u64 level[BUS1_N_RESOURCES];
 	struct bus1_user *user;
+	u32 r;
 
 	user = kzalloc(sizeof(*user), BUS1_GFP);
 	if (!user)
@@ -63,14 +65,13 @@ static struct bus1_user *bus1_user_new(kuid_t uid)
 	user->quotas = RB_ROOT;
 	INIT_LIST_HEAD(&user->stocks);
 	/* The parameters' lock is not taken here: either value will do. */
-	user->level[BUS1_RESOURCE_OBJECTS].held =
-		data_race(READ_ONCE(bus1_max_objects));
-	user->level[BUS1_RESOURCE_BYTES].held =
-		data_race(READ_ONCE(bus1_max_bytes));
-	user->level[BUS1_RESOURCE_OBJECTS].left =
-		user->level[BUS1_RESOURCE_OBJECTS].held;
-	user->level[BUS1_RESOURCE_BYTES].left =
-		user->level[BUS1_RESOURCE_BYTES].held;
+	level[BUS1_RESOURCE_OBJECTS] = data_race(READ_ONCE(bus1_max_objects));
+	/* Nor here. */
+	level[BUS1_RESOURCE_BYTES] = data_race(READ_ONCE(bus1_max_bytes));
+	for (r = 0; r < BUS1_N_RESOURCES; r++) {
+		user->level[r].held = level[r];
+		user->level[r].left = level[r];
+	}
 	return user;
 }
 
