@@ -241,6 +241,69 @@ static void note(struct call *c, unsigned int t)
 
 /* --- the threads -------------------------------------------------------- */
 
+/* What a call may write to, however it ends: a bit for each role */
+static uint32_t outputs(const struct call *c)
+{
+	switch (c->what) {
+	case FUZZ_TRANSFER:
+		return 1u << R_IN | 1u << R_OUT;
+	case FUZZ_SEND:
+		return 1u << R_OUT | 1u << R_TR;
+	case FUZZ_RECV:
+		return 1u << R_OUT | 1u << R_MSG | 1u << R_RTR | 1u << R_RDATA;
+	case FUZZ_RECV_BATCH:
+		return 1u << R_IN | 1u << R_RTR | 1u << R_RDATA;
+	case FUZZ_CALL:
+		return 1u << R_CMD | 1u << R_TR | 1u << R_RTR | 1u << R_RDATA;
+	case FUZZ_FEATURES:
+		return 1u << R_CMD;
+	default:
+		return 0;
+	}
+}
+
+/* May it end so? Closed meanwhile, its number may be another file's. */
+static bool possible(const struct call *c)
+{
+	bool receives = c->what == FUZZ_RECV || c->what == FUZZ_RECV_BATCH;
+
+	if (c->r > 0)
+		return c->what == FUZZ_RECV_BATCH ? c->r <= (int)c->rooms :
+		       c->what == FUZZ_CALL &&
+			       (c->r == EMSGSIZE || c->r == EFAULT ||
+				c->r == ETIMEDOUT);
+	switch (c->e) {
+	case 0:
+	case EBADF:
+	case ENOTTY:
+	case EINVAL:
+	case EFAULT:
+	case EMSGSIZE:
+		return true;
+	case EBADRQC:
+		return !receives;
+	case EOPNOTSUPP:
+		return c->what == FUZZ_TRANSFER;
+	case EAGAIN:
+		return receives;
+	case ETIMEDOUT:
+		return c->what == FUZZ_RECV_BATCH;
+	default:
+		return false;
+	}
+}
+
+static void check_issued(struct call *c, unsigned int i)
+{
+	const char *what = arena_differs(c->a, outputs(c));
+
+	if (what)
+		fail("call %u: %s: the kernel wrote there, or in front of it",
+		     i, what);
+	if (!possible(c))
+		fail("call %u returned %d: %s", i, c->r, strerror(c->e));
+}
+
 static void close_peer(unsigned int p)
 {
 	int fd = __atomic_exchange_n(&peers[p].fd, -1, __ATOMIC_RELAXED);
@@ -283,6 +346,7 @@ static void run_op(const struct fuzz_op *op, unsigned int i, unsigned int t)
 		if (c.fd < 0)
 			break;
 		call_issue(&c);
+		check_issued(&c, i);
 		note(&c, t);
 	}
 }

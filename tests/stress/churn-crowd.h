@@ -225,7 +225,7 @@ static void crowd_judge(void)
 {
 	uint32_t i;
 
-	ok(!crowd.wrong && crowd.sent == crowd.received,
+	ok(!crowd.wrong && crowd.sent && crowd.sent == crowd.received,
 	   "churn: crowd: %llu sent, %llu received, %llu things wrong",
 	   (unsigned long long)crowd.sent, (unsigned long long)crowd.received,
 	   (unsigned long long)crowd.wrong);

@@ -25,6 +25,7 @@
 #define AREA 65536
 /* The most that garbage makes the kernel write behind the area */
 #define AREA_GUARD (16 << 20)
+#define SLOW_MS 5000
 #define DEBUGFS "/sys/kernel/debug/bus1/"
 #define EVENTS "/sys/kernel/tracing/events/bus1/"
 #define PARAMETERS "/sys/module/bus1/parameters/"
@@ -65,24 +66,29 @@ static void mayhem_many(uint64_t *rand, uint32_t slot)
 	uint32_t n = 2 + rnd(rand, MANY - 2), to = rnd(rand, SLOTS), i;
 	uint64_t ids[MANY + 1], mine[2];
 
-	if (fine(raw_node(sh->fd[slot], sh->fd[slot], &mine[0], &mine[1])))
+	if (fine(CHURN_TRANSFER,
+		 raw_node(sh->fd[slot], sh->fd[slot], &mine[0], &mine[1])))
 		return;
 	note_id(rand, slot, mine[1]);
 	for (i = 0; i < n; i++)
 		src[i] = (struct bus1_transfer){ 0, mine[1] };
-	if (!fine(raw_transfer(sh->fd[slot], sh->fd[to], n, src, dst))) {
+	if (!fine(CHURN_TRANSFER,
+		  raw_transfer(sh->fd[slot], sh->fd[to], n, src, dst))) {
 		for (i = 0; i < n; i++)
 			ids[i] = dst[i].id;
 		ids[n] = ids[0];
 		note_id(rand, to, ids[0]);
 		/* one of them twice: none is released */
 		if (rnd(rand, 2))
-			fine(raw_release(sh->fd[to], n + 1, ids));
+			fine(CHURN_RELEASE,
+			     raw_release(sh->fd[to], n + 1, ids));
 		if (rnd(rand, 2))
-			fine(raw_release(sh->fd[to], n, ids));
+			fine(CHURN_RELEASE,
+			     raw_release(sh->fd[to], n, ids));
 	}
 	if (rnd(rand, 4))
-		fine(raw_release(sh->fd[slot], 1 + rnd(rand, 2), mine));
+		fine(CHURN_RELEASE,
+		     raw_release(sh->fd[slot], 1 + rnd(rand, 2), mine));
 }
 
 /* Large, in pieces, to many, and to those only who can be charged. */
@@ -124,7 +130,8 @@ static void mayhem_send(uint64_t *rand, uint32_t slot)
 		t[i].flags = create ? BUS1_TRANSFER_FLAG_CREATE : 0;
 		t[i].id = create ? BUS1_INVALID : some_id(rand, slot);
 	}
-	fine(ioctl(sh->fd[slot], BUS1_CMD_SEND, &cmd) < 0 ? errno : 0);
+	fine(CHURN_MULTICAST,
+	     ioctl(sh->fd[slot], BUS1_CMD_SEND, &cmd) < 0 ? errno : 0);
 }
 
 static uint64_t there(uint64_t *rand)
@@ -155,7 +162,8 @@ static void mayhem_area(uint64_t *rand, uint32_t slot)
 		case 4: word[i] = rnd(rand, 8) ? 0 : BUS1_INVALID; break;
 		}
 	}
-	fine(ioctl(sh->fd[slot], cmds[rnd(rand, sizeof(cmds) / sizeof(*cmds))],
+	fine(CHURN_GARBAGE,
+	     ioctl(sh->fd[slot], cmds[rnd(rand, sizeof(cmds) / sizeof(*cmds))],
 		   area_there + 8 * at) < 0 ? errno : 0);
 }
 
@@ -188,8 +196,10 @@ static void mayhem_name(uint64_t *rand, uint32_t slot)
 	};
 	struct bus1_cmd_features features = { 0 };
 
-	fine(ioctl(sh->fd[slot], BUS1_CMD_NAME, &cmd) < 0 ? errno : 0);
-	fine(ioctl(sh->fd[slot], BUS1_CMD_FEATURES, &features) < 0 ? errno : 0);
+	fine(CHURN_NAME,
+	     ioctl(sh->fd[slot], BUS1_CMD_NAME, &cmd) < 0 ? errno : 0);
+	fine(CHURN_FEATURES, ioctl(sh->fd[slot], BUS1_CMD_FEATURES,
+				   &features) < 0 ? errno : 0);
 }
 
 /* A peer in a socket that only itself refers to: the collector has to find it. */
@@ -390,7 +400,7 @@ static void mayhem_attach(uint64_t *rand)
 	static const char * const verbs[] = { "monitor", "latency", "order",
 					      "acct" };
 	const char *verb = verbs[rnd(rand, 4)];
-	int null, status;
+	int null, status, ms;
 	pid_t pid = fork();
 
 	if (!pid) {
@@ -405,8 +415,12 @@ static void mayhem_attach(uint64_t *rand)
 		return;
 	usleep(rnd(rand, 1500000));
 	kill(pid, rnd(rand, 2) ? SIGINT : SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	for (ms = 0; waitpid(pid, &status, WNOHANG) != pid; ms++) {
+		/* It may be slow to end by itself. */
+		if (ms == SLOW_MS)
+			kill(pid, SIGKILL);
+		usleep(1000);
+	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
 		bail_out("cannot run bus1-trace");
 }

@@ -174,8 +174,7 @@ static void get(struct witness *w)
 		r = raw_node(fd, w->fd, &node, &handle);
 	else
 		r = raw_copy(fd, some_id(&w->rand, slot), w->fd, &handle);
-	fine(r);
-	if (r)
+	if (fine(CHURN_TRANSFER, r))
 		return;
 	*state(w, handle) = GIVEN;
 	w->n_given++;
@@ -270,7 +269,8 @@ static void witness_judge(struct witness *w)
 	long handles = info(w->fd, "bus1-handles:");
 	long queued = info(w->fd, "bus1-queued:");
 
-	ok(!w->wrong, "churn: witness %d: %llu nodes, %llu handles, %llu messages; %llu things wrong",
+	ok(!w->wrong && w->sum_nodes && w->sum_given && w->sum_messages,
+	   "churn: witness %d: %llu nodes, %llu handles, %llu messages; %llu things wrong",
 	   i, (unsigned long long)w->sum_nodes,
 	   (unsigned long long)w->sum_given,
 	   (unsigned long long)w->sum_messages, (unsigned long long)w->wrong);

@@ -50,7 +50,8 @@ static void churn_transfer(uint64_t *rand, uint32_t slot)
 		src[i].flags = create ? BUS1_TRANSFER_FLAG_CREATE : 0;
 		src[i].id = create ? BUS1_INVALID : some_id(rand, slot);
 	}
-	if (fine(raw_transfer(sh->fd[slot],
+	if (fine(CHURN_TRANSFER,
+		 raw_transfer(sh->fd[slot],
 			      rnd(rand, 8) ? (uint64_t)sh->fd[to] :
 			      BUS1_INVALID, n, src, dst)))
 		return;
@@ -76,10 +77,10 @@ static int churn_call(uint64_t *rand, uint32_t slot, uint64_t to,
 	r = raw_call(sh->fd[slot], to, soon(rand), data, size, t, n_t, &room,
 		     &why);
 	if (!r)
-		fine(why);
+		fine(CHURN_REPLY, why);
 	for (i = 0; !r && !why && i < room.message.n_transfers; i++)
 		note_id(rand, slot, back[i].id);
-	return r;
+	return fine(CHURN_CALL, r);
 }
 
 static void churn_send(uint64_t *rand, uint32_t slot)
@@ -103,9 +104,10 @@ static void churn_send(uint64_t *rand, uint32_t slot)
 		r = churn_call(rand, slot, to[0], data, sizes[rnd(rand, 4)], t,
 			       n_t);
 	else
-		r = raw_send(sh->fd[slot], n, to, data, sizes[rnd(rand, 4)], t,
-			     n_t);
-	if (!fine(r) && n_t)
+		r = fine(CHURN_SEND,
+			 raw_send(sh->fd[slot], n, to, data,
+				  sizes[rnd(rand, 4)], t, n_t));
+	if (!r && n_t)
 		note_id(rand, slot, t[0].id);
 }
 
@@ -135,12 +137,14 @@ static int churn_batch(uint64_t *rand, uint32_t slot)
 static void churn_recv(uint64_t *rand, uint32_t slot)
 {
 	uint32_t k = 1 + rnd(rand, 12), i;
+	enum churn_call call;
 	struct bus1_transfer t[4];
 	unsigned char data[6000];
 	struct raw_msg m = { 0 };
 	int r;
 
 	while (k--) {
+		call = CHURN_RECV;
 		switch (rnd(rand, 12)) {
 		case 0: /* no room */
 			r = raw_recv(sh->fd[slot], &m, data, 4, t, 0);
@@ -150,6 +154,7 @@ static void churn_recv(uint64_t *rand, uint32_t slot)
 				     (void *)8, 4);
 			break;
 		case 2: case 3: case 4:
+			call = CHURN_BATCH;
 			r = churn_batch(rand, slot);
 			break;
 		default:
@@ -158,7 +163,7 @@ static void churn_recv(uint64_t *rand, uint32_t slot)
 			for (i = 0; !r && i < m.n_t; i++)
 				note_id(rand, slot, t[i].id);
 		}
-		if (fine(r) == EAGAIN || r == ETIMEDOUT)
+		if (fine(call, r) == EAGAIN || r == ETIMEDOUT)
 			break;
 	}
 }
@@ -170,7 +175,7 @@ static void churn_release(uint64_t *rand, uint32_t slot)
 
 	for (i = 0; i < n; i++)
 		ids[i] = some_id(rand, slot);
-	fine(raw_release(sh->fd[slot], n, ids));
+	fine(CHURN_RELEASE, raw_release(sh->fd[slot], n, ids));
 }
 
 static void churn_poll(uint64_t *rand, uint32_t slot)
@@ -215,7 +220,9 @@ static void churn_pass(uint64_t *rand, uint32_t slot)
 	sendmsg(s[0], &msg, 0);
 	close(fd);
 	msg.msg_controllen = sizeof(control);
-	if (rnd(rand, 2) && recvmsg(s[1], &msg, MSG_CMSG_CLOEXEC) == 1 &&
+	/* It is there, or it was not sent. */
+	if (rnd(rand, 2) &&
+	    recvmsg(s[1], &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) == 1 &&
 	    msg.msg_controllen) {
 		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
 		/* the same peer, or by now its twin, in the same slot */
@@ -341,6 +348,16 @@ static void start(struct crew *crew, void *(*fn)(void *), void *arg)
 		bail_out("cannot make threads");
 }
 
+/* Of all that is there, where it sleeps. */
+static _Noreturn void hangs(const char *who)
+{
+	fflush(stdout);
+	if (system("cd /proc && for t in [0-9]*/task/*; do "
+		   "[ -s $t/stack ] && head -n 12 $t/comm $t/stack; done"))
+		diag("cannot say where");
+	bail_out("a %s hangs", who);
+}
+
 static void join(struct crew *crew, const char *who)
 {
 	struct timespec ts;
@@ -349,7 +366,7 @@ static void join(struct crew *crew, const char *who)
 	ts.tv_sec += HANG_S;
 	while (crew->n)
 		if (pthread_timedjoin_np(crew->t[--crew->n], NULL, &ts))
-			bail_out("a %s hangs", who);
+			hangs(who);
 }
 
 static void *row(uint64_t *seed)
@@ -393,6 +410,28 @@ static void run(unsigned int seconds, unsigned int threads, uint64_t seed)
 	crowd.drain = true;
 	join(&crowd_crew, "receiver");
 	join(&storm, "storm");
+}
+
+/* That each kind of call came to its end, at least now and then. */
+static void judge_done(void)
+{
+	static const char *const names[] = {
+		"TRANSFER", "RELEASE", "SEND", "CALL", "replies", "RECV",
+		"RECV_BATCH", "multicasts", "NAME", "FEATURES",
+	};
+	const int n = opt_all ? CHURN_GARBAGE : CHURN_MULTICAST;
+	char text[256];
+	size_t at = 0;
+	bool all = true;
+	int i;
+
+	for (i = 0; i < n; i++) {
+		all &= sh->done[i] != 0;
+		at += snprintf(text + at, sizeof(text) - at, "%s %llu %s",
+			       i ? "," : "", (unsigned long long)sh->done[i],
+			       names[i]);
+	}
+	ok(all, "churn: each kind of call succeeds:%s", text);
 }
 
 /* A descriptor that is still needed after the churn. */
@@ -471,6 +510,7 @@ int main(int argc, char **argv)
 	ok(!sh->odd, "churn: %llu calls, %llu failed oddly%s%s",
 	   (unsigned long long)sh->ops, (unsigned long long)sh->odd,
 	   sh->odd ? ": " : "", sh->odd ? strerror(sh->bad_errno) : "");
+	judge_done();
 	diag("operations: %llu", (unsigned long long)sh->ops);
 	diag("%llu processes killed", (unsigned long long)sh->kills);
 	for (i = 0; i < WITNESSES; i++)

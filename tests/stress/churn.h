@@ -29,12 +29,21 @@
 #define MAX_ID (1u << 24)
 #define SIGNALLED 64
 
+/* What is counted, each for itself; of garbage nothing is expected. */
+enum churn_call {
+	CHURN_TRANSFER, CHURN_RELEASE, CHURN_SEND, CHURN_CALL, CHURN_REPLY,
+	CHURN_RECV, CHURN_BATCH,
+	/* with --all */
+	CHURN_MULTICAST, CHURN_NAME, CHURN_FEATURES, CHURN_GARBAGE,
+};
+
 static struct shared {
 	atomic_int fd[SLOTS];
 	atomic_ullong id[SLOTS][IDS]; /* some IDs that were seen there */
 	atomic_int tid[SIGNALLED]; /* who gets signals; 0: nobody */
 	atomic_bool stop;
 	atomic_ullong ops, odd, kills;
+	atomic_ullong done[CHURN_GARBAGE + 1]; /* with success */
 	atomic_ullong bad_errno;
 } *sh;
 
@@ -56,10 +65,13 @@ static void *map(size_t size)
 }
 
 /* No errno that these calls cannot have, however they race. */
-static int fine(int r)
+static int fine(enum churn_call call, int r)
 {
 	switch (r) {
-	case 0: case EAGAIN: case EBADF: case EOPNOTSUPP: case EBADRQC:
+	case 0:
+		sh->done[call]++;
+		break;
+	case EAGAIN: case EBADF: case EOPNOTSUPP: case EBADRQC:
 	case EDQUOT: case EFAULT: case EINVAL: case EMSGSIZE: case ENOMEM:
 	case ENOTTY: case EINTR: case ETIMEDOUT:
 		break;

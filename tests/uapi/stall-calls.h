@@ -9,9 +9,10 @@
  * end, @s has nothing to do with it. Where the pages come from, and when, is
  * the test's business; so a call can be made to stall at each of its accesses
  * to user memory. The table says which those are, in order: a thing by its
- * name, with ' where the kernel writes. Between two accesses everything that
- * the call does not concern, and everything else on the same peers, must go
- * on: stage_others_go_on().
+ * name, with ' where the kernel writes; accesses of one kind to one page, one
+ * after the other, are one. Between two of them everything that the call does
+ * not concern, and everything else on the same peers, must go on:
+ * stage_others_go_on().
  *
  * What is sent to @p bears a number, so it is plain what comes next there.
  */

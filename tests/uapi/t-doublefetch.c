@@ -1,371 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a command reads changes all the time: another thread flips one thing at
- * full speed between two values, or takes the memory away. Whatever is done is
- * that of one of the two, as a whole, and nothing stays behind.
+ * What a command reads changes all the time. Whatever is done is that of one of
+ * the two states, as a whole, and nothing stays behind. For SEND see
+ * t-doublefetch-send.
  */
 #define _GNU_SOURCE
-#include <stdatomic.h>
-
-#include "quota.h"
-
-#define ROUND_MS 200 /* for each thing that is flipped */
-#define ROOM 4
-
-static int a, b;
-static uint64_t to_a, to_b, to_b2, node_a, node_b, node_b2;
-
-/*
- * What is flipped, up to 16 bytes, and to what; or a page that comes and goes.
- */
-static struct flip {
-	volatile uint64_t *at;
-	uint64_t value[2][2];
-	unsigned int words;
-	void *page;
-} flip;
-
-static atomic_bool stop, seen[2];
-static atomic_ulong flips;
-
-static void *flipper(void *arg)
-{
-	const size_t size = sysconf(_SC_PAGESIZE);
-	unsigned int i = 0, k;
-
-	(void)arg;
-	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
-		i ^= 1;
-		if (flip.page)
-			mprotect(flip.page, size,
-				 i ? PROT_NONE : PROT_READ | PROT_WRITE);
-		for (k = 0; k < flip.words; k++)
-			flip.at[k] = flip.value[i][k];
-		atomic_fetch_add_explicit(&flips, 1, memory_order_relaxed);
-	}
-	return NULL;
-}
-
-/* Words that are not at @at stay as they are: @call sets them. */
-static void round_of(const char *what, bool (*call)(void))
-{
-	uint64_t end = b1_now() + ROUND_MS * 1000000ull, k;
-	unsigned long calls = 0, bad = 0;
-	pthread_t thread;
-
-	for (k = 0; k < flip.words; k++)
-		flip.at[k] = flip.value[0][k];
-	stop = false;
-	seen[0] = seen[1] = false;
-	flips = 0;
-	pthread_create(&thread, NULL, flipper, NULL);
-	/* Both have to be seen, however busy the machine is. */
-	while (b1_now() < end || ((!seen[0] || !seen[1]) && calls < 100000)) {
-		bad += !call();
-		calls++;
-	}
-	stop = true;
-	pthread_join(thread, NULL);
-	ok(!bad && seen[0] && seen[1],
-	   "%s: %lu calls, %lu flips; both are seen (%d, %d), %lu wrong", what,
-	   calls, (unsigned long)flips, (int)seen[0], (int)seen[1], bad);
-}
-
-/* Flip the 64 bits at @p. */
-static void flip_word(const char *what, void *p, uint64_t one, uint64_t two,
-		      bool (*call)(void))
-{
-	flip = (struct flip){ .at = p, .words = 1, .value = { { one },
-							      { two } } };
-	round_of(what, call);
-}
-
-static void flip_page(const char *what, void *page, bool (*call)(void))
-{
-	flip = (struct flip){ .page = page };
-	round_of(what, call);
-	mprotect(page, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE);
-}
-
-static bool saw(unsigned int which)
-{
-	seen[which] = true;
-	return true;
-}
-
-static bool wrong(const char *what, uint64_t v)
-{
-	static unsigned int said;
-
-	if (said++ < 20)
-		diag("%s: %llu", what, (unsigned long long)v);
-	return false;
-}
-
-/* --- what all have ------------------------------------------------------- */
-
-/* All that is given to the kernel; each on a page of its own. */
-static struct bus1_cmd_send *send_cmd;
-static struct bus1_cmd_recv *recv_cmd;
-static struct bus1_cmd_recv_batch *batch_cmd;
-static struct bus1_cmd_transfer *transfer_cmd;
-static struct bus1_cmd_release *release_cmd;
-static struct bus1_cmd_name *name_cmd;
-static struct bus1_cmd_call *call_cmd;
-static struct bus1_message *msg;
-static struct iovec *vec;
-static uint64_t *ids;
-static int32_t *errors;
-static struct bus1_transfer *src, *dst;
-static struct bus1_received *entries;
-static char *data, *out, *other, *name;
-
-static void *new_page(void)
-{
-	void *p = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED)
-		bail_out("no memory");
-	return p;
-}
-
-static void begin(void)
-{
-	a = b1_open();
-	b = b1_open();
-	node_b = b1_node_to(b, a, &to_b);
-	node_b2 = b1_node_to(b, a, &to_b2);
-	node_a = b1_node_to(a, b, &to_a);
-	send_cmd = new_page();
-	recv_cmd = new_page();
-	batch_cmd = new_page();
-	transfer_cmd = new_page();
-	release_cmd = new_page();
-	name_cmd = new_page();
-	call_cmd = new_page();
-	msg = new_page();
-	vec = new_page();
-	ids = new_page();
-	errors = new_page();
-	src = new_page();
-	dst = new_page();
-	entries = new_page();
-	data = new_page();
-	out = new_page();
-	other = new_page();
-	name = new_page();
-	memset(data, 'd', 4096);
-}
-
-/* Nothing but the three nodes and their handles is left. */
-static bool clean(void)
-{
-	return b1_count(a, "bus1-nodes") == 1 &&
-	       b1_count(b, "bus1-nodes") == 2 &&
-	       b1_count(a, "bus1-handles") == 2 &&
-	       b1_count(b, "bus1-handles") == 1 &&
-	       b1_count(a, "bus1-queued") == 0 &&
-	       b1_count(b, "bus1-queued") == 0;
-}
-
-/* Poisoned entries: how many of them the kernel wrote, in a row. */
-static unsigned int written(const struct bus1_transfer *t)
-{
-	unsigned int i, n;
-
-	for (n = 0; n < ROOM && !t[n].flags && b1_id_ok(t[n].id); n++)
-		;
-	for (i = n; i < ROOM; i++)
-		if (t[i].flags != B1_POISON64 || t[i].id != B1_POISON64)
-			return ROOM + 1;
-	return n;
-}
-
-/* --- SEND ---------------------------------------------------------------- */
-
-static struct bus1_message plain(void)
-{
-	*vec = (struct iovec){ data, 64 };
-	return (struct bus1_message){
-		.n_data = 8,
-		.n_data_vecs = 1,
-		.ptr_data_vecs = BUS1_FROM_PTR(vec),
-		.ptr_transfers = BUS1_FROM_PTR(src),
-	};
-}
-
-static void set_src(void)
-{
-	unsigned int i;
-
-	for (i = 0; i < ROOM; i++)
-		src[i] = (struct bus1_transfer){ 1, BUS1_INVALID };
-}
-
-static void set_send(uint64_t n, uint64_t n_t)
-{
-	*msg = plain();
-	msg->n_transfers = n_t;
-	*send_cmd = (struct bus1_cmd_send){
-		.n_destinations = n,
-		.ptr_destinations = BUS1_FROM_PTR(ids),
-		.ptr_errors = BUS1_FROM_PTR(errors),
-		.ptr_message = BUS1_FROM_PTR(msg),
-	};
-	ids[0] = to_b;
-	ids[1] = to_b2;
-	set_src();
-}
-
-/*
- * Send what is set, without setting what is flipped; then see that what came
- * to b, and what was written, agree. Returns the errno, and what came.
- */
-static int send_and_hear(unsigned int *n_msgs, unsigned int *n_t,
-			 unsigned int *n_data, uint64_t *node, bool *good)
-{
-	uint64_t before = b1_count(a, "bus1-nodes"), i;
-	unsigned int n_new = 0, n_errors = 0;
-	struct b1_msg m;
-	int r;
-
-	memset(errors, B1_POISON, 64);
-	r = b1_ioctl(a, BUS1_CMD_SEND, send_cmd);
-	*good = true;
-	*n_msgs = *n_t = *n_data = 0;
-	for (i = 0; i < ROOM; i++)
-		n_errors += !errors[i];
-	while (!b1_recv(b, &m)) {
-		if (m.msg.type)
-			continue;
-		*good &= !*n_msgs || (m.msg.n_transfers == *n_t &&
-				      m.msg.n_data == *n_data);
-		*n_t = m.msg.n_transfers;
-		*n_data = m.msg.n_data;
-		*node = m.meta.id;
-		for (i = 0; i < *n_t; i++)
-			*good &= !b1_drop(b, m.t[i].id);
-		(*n_msgs)++;
-	}
-	/* The handles are gone, and so are the nodes. */
-	while (!b1_recv(a, &m))
-		n_new += m.msg.type == BUS1_MESSAGE_TYPE_HANDLE_RELEASE;
-	if (r && (*n_msgs || n_new))
-		*good = wrong("a SEND that failed sent", r);
-	if (!r && send_cmd->ptr_errors == BUS1_FROM_PTR(errors) &&
-	    n_errors != *n_msgs)
-		*good = wrong("errors[] is not of all messages", n_errors);
-	if (b1_count(a, "bus1-nodes") != before)
-		*good = wrong("nodes are left", before);
-	return r;
-}
-
-static bool sends(unsigned int one_msgs, unsigned int two_msgs,
-		  unsigned int one_t, unsigned int two_t, unsigned int one_data,
-		  unsigned int two_data)
-{
-	unsigned int n, n_t, n_data;
-	uint64_t node;
-	bool good, one, two;
-	int r = send_and_hear(&n, &n_t, &n_data, &node, &good);
-
-	if (r)
-		return wrong("SEND", r);
-	one = n == one_msgs && n_t == one_t && n_data == one_data;
-	two = n == two_msgs && n_t == two_t && n_data == two_data;
-	seen[0] |= one;
-	seen[1] |= two;
-	return good && (one || two || wrong("a SEND of neither", n));
-}
-
-static bool send_count(void)
-{
-	set_src();
-	return sends(1, 2, 1, 1, 8, 8);
-}
-
-static bool send_transfers(void)
-{
-	set_src();
-	return sends(1, 1, 1, 3, 8, 8);
-}
-
-static bool send_data(void)
-{
-	return sends(1, 1, 0, 0, 5, 60);
-}
-
-/* It is sent, or it cannot be, with this error or that. */
-static bool send_or(int error, int error_2)
-{
-	unsigned int n, n_t, n_data;
-	uint64_t node;
-	bool good;
-	int r = send_and_hear(&n, &n_t, &n_data, &node, &good);
-
-	if (r && r != error && r != error_2)
-		return wrong("SEND", r);
-	saw(r ? 1 : 0);
-	return good && (r || (n == 1 && n_data == 8 &&
-			      n_t == msg->n_transfers));
-}
-
-/* A length that fits, and one that does not. */
-static bool send_vec(void)
-{
-	return send_or(EMSGSIZE, EMSGSIZE);
-}
-
-/* A new node, or an old handle; the two words are not flipped as one. */
-static bool send_create(void)
-{
-	return send_or(EINVAL, EBADRQC);
-}
-
-static bool send_page(void)
-{
-	return send_or(EFAULT, EFAULT);
-}
-
-static bool send_id(void)
-{
-	unsigned int n, n_t, n_data;
-	uint64_t node = 0;
-	bool good;
-	int r = send_and_hear(&n, &n_t, &n_data, &node, &good);
-
-	if (r || n != 1 || (node != node_b && node != node_b2))
-		return wrong("SEND to neither", r);
-	saw(node == node_b2);
-	return good;
-}
-
-static void test_send(void)
-{
-	set_send(1, 1);
-	flip_word("SEND: n_destinations", &send_cmd->n_destinations, 1, 2,
-		  send_count);
-	set_send(1, 1);
-	flip_word("SEND: n_transfers", &msg->n_transfers, 1, 3,
-		  send_transfers);
-	set_send(1, 0);
-	flip_word("SEND: n_data", &msg->n_data, 5, 60, send_data);
-	set_send(1, 0);
-	flip_word("SEND: iov_len", &vec->iov_len, 64, 7, send_vec);
-	set_send(1, 0);
-	flip_word("SEND: a destination", &ids[0], to_b, to_b2, send_id);
-	set_send(1, 1);
-	flip = (struct flip){ .at = (void *)src, .words = 2,
-			      .value = { { 0, to_b2 }, { 1, BUS1_INVALID } } };
-	round_of("SEND: a transfer", send_create);
-	set_send(1, 0);
-	flip_page("SEND: the payload comes and goes", data, send_page);
-	set_send(1, 0);
-	send_cmd->ptr_errors = BUS1_FROM_PTR(other);
-	flip_page("SEND: errors[] comes and goes", other, send_page);
-	ok(clean(), "nothing of it is left");
-}
+#include "flip.h"
 
 /* --- TRANSFER and RELEASE ------------------------------------------------ */
 
@@ -395,6 +35,124 @@ static bool transfer_count(void)
 	seen[0] |= n == 1;
 	seen[1] |= n == 3;
 	return n == 1 || n == 3 || wrong("TRANSFER of neither", n);
+}
+
+static bool no_effect(void)
+{
+	return clean() || wrong("a call that failed had an effect", 0);
+}
+
+/* The handle is in the one peer, or in the other. */
+static bool transfer_to(void)
+{
+	struct b1_msg m;
+	uint64_t in_a, in_b;
+	int r;
+
+	set_src();
+	r = b1_ioctl(a, BUS1_CMD_TRANSFER, transfer_cmd);
+	if (r)
+		return wrong("TRANSFER", r);
+	in_a = b1_count(a, "bus1-handles") - 2;
+	in_b = b1_count(b, "bus1-handles") - 1;
+	if (in_a + in_b != 1 || b1_drop(in_a ? a : b, dst->id))
+		return wrong("TRANSFER to neither", in_a);
+	saw(in_a);
+	return !b1_recv(a, &m) && m.meta.id == src->id && no_effect();
+}
+
+/*
+ * The first of two is a node that is made, or a handle that is there; or it is
+ * neither: the two words are not flipped as one.
+ */
+static bool transfer_source(void)
+{
+	uint64_t n_new, drop[2];
+	struct b1_msg m;
+	int r;
+
+	src[1] = (struct bus1_transfer){ 1, BUS1_INVALID };
+	memset(dst, B1_POISON, ROOM * sizeof(*dst));
+	r = b1_ioctl(a, BUS1_CMD_TRANSFER, transfer_cmd);
+	if (r)
+		return (r == EINVAL || r == EBADRQC || wrong("TRANSFER", r)) &&
+		       b1_poisoned(dst, sizeof(*dst)) && no_effect();
+	n_new = b1_count(a, "bus1-nodes") - 1;
+	drop[0] = dst[0].id;
+	drop[1] = dst[1].id;
+	if ((n_new != 1 && n_new != 2) || written(dst) != 2 ||
+	    b1_release(b, 2, drop))
+		return wrong("TRANSFER of neither", n_new);
+	saw(n_new == 2);
+	while (!b1_recv(a, &m))
+		;
+	return no_effect();
+}
+
+/* Three, where we see them at @made_src and @made_dst; or no page, and none. */
+static struct bus1_transfer *made_src, *made_dst;
+
+static bool transfer_page(void)
+{
+	uint64_t drop[3];
+	unsigned int i;
+	struct b1_msg m;
+	int r;
+
+	for (i = 0; i < 3; i++)
+		made_src[i] = (struct bus1_transfer){ 1, BUS1_INVALID };
+	memset(made_dst, B1_POISON, ROOM * sizeof(*dst));
+	r = b1_ioctl(a, BUS1_CMD_TRANSFER, transfer_cmd);
+	saw(r ? 1 : 0);
+	if (r)
+		return r == EFAULT && b1_count(a, "bus1-nodes") == 1 &&
+		       b1_count(b, "bus1-handles") == 1;
+	for (i = 0; i < 3; i++)
+		drop[i] = made_dst[i].id;
+	if (written(made_dst) != 3 || b1_release(b, 3, drop))
+		return wrong("TRANSFER made other handles", written(made_dst));
+	while (!b1_recv(a, &m))
+		for (i = 0; i < 3; i++)
+			if (made_src[i].id == m.meta.id)
+				made_src[i].flags = 7;
+	for (i = 0; i < 3; i++)
+		if (made_src[i].flags != 7)
+			return wrong("TRANSFER did not say of a node", i);
+	return true;
+}
+
+static void test_transfer(void)
+{
+	const struct bus1_cmd_transfer cmd = {
+		.to = b,
+		.n_transfers = 1,
+		.ptr_src = BUS1_FROM_PTR(src),
+		.ptr_dst = BUS1_FROM_PTR(dst),
+	};
+
+	*transfer_cmd = cmd;
+	flip_word("TRANSFER: n_transfers", &transfer_cmd->n_transfers, 1, 3,
+		  transfer_count);
+	*transfer_cmd = cmd;
+	flip_word("TRANSFER: to", &transfer_cmd->to, b, BUS1_INVALID,
+		  transfer_to);
+	*transfer_cmd = cmd;
+	transfer_cmd->n_transfers = 2;
+	flip = (struct flip){ .at = (void *)src, .words = 2,
+			      .value = { { 0, to_b2 }, { 1, BUS1_INVALID } } };
+	round_of("TRANSFER: a source", transfer_source);
+	*transfer_cmd = cmd;
+	transfer_cmd->n_transfers = 3;
+	transfer_cmd->ptr_src = BUS1_FROM_PTR(there);
+	made_src = here;
+	made_dst = dst;
+	flip_page("TRANSFER: the sources come and go", there, transfer_page);
+	transfer_cmd->ptr_src = BUS1_FROM_PTR(src);
+	transfer_cmd->ptr_dst = BUS1_FROM_PTR(there);
+	made_src = src;
+	made_dst = here;
+	flip_page("TRANSFER: the room comes and goes", there, transfer_page);
+	ok(clean(), "nothing of it is left");
 }
 
 /* @n_ids flips; of the three handles as many are gone. */
@@ -443,16 +201,24 @@ static bool release_id(void)
 	       wrong("RELEASE", gone);
 }
 
-static void test_handles(void)
+/* All of them are gone, or none. */
+static bool release_page(void)
 {
-	*transfer_cmd = (struct bus1_cmd_transfer){
-		.to = b,
-		.n_transfers = 1,
-		.ptr_src = BUS1_FROM_PTR(src),
-		.ptr_dst = BUS1_FROM_PTR(dst),
-	};
-	flip_word("TRANSFER: n_transfers", &transfer_cmd->n_transfers, 1, 3,
-		  transfer_count);
+	uint64_t *h = here;
+	unsigned int i;
+	int r;
+
+	for (i = 0; i < 3; i++)
+		h[i] = b1_copy(a, to_b, a);
+	r = b1_ioctl(a, BUS1_CMD_RELEASE, release_cmd);
+	saw(r ? 1 : 0);
+	if (r && (r != EFAULT || b1_release(a, 3, h)))
+		return wrong("RELEASE", r);
+	return b1_count(a, "bus1-handles") == 2;
+}
+
+static void test_release(void)
+{
 	*release_cmd = (struct bus1_cmd_release){
 		.n_ids = 1,
 		.ptr_ids = BUS1_FROM_PTR(ids),
@@ -465,6 +231,9 @@ static void test_handles(void)
 		  release_id);
 	b1_drop(a, release_ids[0]);
 	b1_drop(a, release_ids[1]);
+	release_cmd->n_ids = 3;
+	release_cmd->ptr_ids = BUS1_FROM_PTR(there);
+	flip_page("RELEASE: the IDs come and go", there, release_page);
 	ok(clean(), "nothing of it is left");
 }
 
@@ -643,6 +412,61 @@ static bool recv_batch(void)
 	return (int)(n[0] + n[1]) == r && r == 3 && !(n[0] && n[1]);
 }
 
+/* The second entry has room, or the call ends before it. */
+static bool recv_batch_room(void)
+{
+	int r, i;
+
+	for (; batch_given < 3; batch_given++)
+		if (b1_says(a, to_b, "batch"))
+			return wrong("SEND", 0);
+	memset(out, B1_POISON, 3 * 64);
+	for (i = 0; i < 3; i++) {
+		entries[i].message = b1_flat(out + 64 * i, 64);
+		entries[i].message.type = BUS1_INVALID;
+	}
+	r = ioctl(b, BUS1_CMD_RECV_BATCH, batch_cmd);
+	if (r != 1 && r != 3)
+		return wrong("RECV_BATCH", r);
+	batch_given -= r;
+	saw(r == 1);
+	for (i = 0; i < 3; i++)
+		if (i < r ? entries[i].message.type ||
+				    memcmp(out + 64 * i, "batch", 5) ||
+				    !b1_poisoned(out + 64 * i + 5, 59) :
+			    entries[i].message.type != BUS1_INVALID ||
+				    !b1_poisoned(out + 64 * i, 64))
+			return wrong("RECV_BATCH, entry", i);
+	return true;
+}
+
+/* Messages bear numbers: what was not received is the next. */
+static uint64_t batch_said, batch_heard;
+
+static bool recv_batch_page(void)
+{
+	struct bus1_received *e = here;
+	int r, i;
+
+	for (; batch_said < batch_heard + 3; batch_said++)
+		if (b1_send(a, to_b, &batch_said, 8))
+			return wrong("SEND", 0);
+	for (i = 0; i < 3; i++) {
+		e[i].message = b1_flat(out + 64 * i, 64);
+		e[i].message.type = BUS1_INVALID;
+	}
+	r = ioctl(b, BUS1_CMD_RECV_BATCH, batch_cmd);
+	if (r < 0 && errno != EFAULT)
+		return wrong("RECV_BATCH", errno);
+	saw(r < 3);
+	for (i = 0; i < r; i++, batch_heard++)
+		if (e[i].message.type || e[i].message.n_data != 8 ||
+		    e[i].metadata.id != node_b ||
+		    memcmp(out + 64 * i, &batch_heard, 8))
+			return wrong("RECV_BATCH: not message", batch_heard);
+	return b1_count(b, "bus1-queued") == batch_said - batch_heard;
+}
+
 static void test_recv(void)
 {
 	struct b1_msg m;
@@ -670,6 +494,17 @@ static void test_recv(void)
 	flip_word("RECV_BATCH: ptr_received", &batch_cmd->ptr_received,
 		  BUS1_FROM_PTR(entries), BUS1_FROM_PTR(entries + 8),
 		  recv_batch);
+	while (!b1_recv(b, &m))
+		;
+	batch_given = 0;
+	batch_cmd->ptr_received = BUS1_FROM_PTR(entries);
+	flip_word("RECV_BATCH: n_data of an entry", &entries[1].message.n_data,
+		  64, 2, recv_batch_room);
+	while (!b1_recv(b, &m))
+		;
+	batch_cmd->ptr_received = BUS1_FROM_PTR(there);
+	flip_page("RECV_BATCH: the entries come and go", there,
+		  recv_batch_page);
 	while (!b1_recv(b, &m))
 		;
 	ok(clean(), "nothing of it is left");
@@ -789,8 +624,8 @@ int main(void)
 		return done_testing();
 	}
 	begin();
-	test_send();
-	test_handles();
+	test_transfer();
+	test_release();
 	test_recv();
 	test_call();
 	test_name();

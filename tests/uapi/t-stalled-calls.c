@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Each command stalls at each of its accesses to user memory, of which every
- * one is known: nothing is read twice. Everybody else goes on meanwhile. Then
- * it is killed there.
+ * one is known: no page is read again once another was touched, but what two
+ * entries of a batch share. Two reads in a row are one here: for those see
+ * t-doublefetch-count. Everybody else goes on meanwhile. Then it is killed there.
  */
 #define _GNU_SOURCE
 #include <signal.h>
