@@ -243,9 +243,9 @@ int main(void)
 	/* Where everything is checked less takes as long. */
 	if (!access("/sys/kernel/debug/kmemleak", F_OK) ||
 	    !access("/sys/kernel/debug/kcsan", F_OK)) {
-		n_handles /= 8;
-		n_dests /= 8;
-		n_bytes /= 8;
+		n_handles /= 32;
+		n_dests /= 16;
+		n_bytes /= 16;
 	}
 	data = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);

@@ -22,7 +22,7 @@ check()
 	fi
 }
 
-table=$(sed -n "/^cases='/,/^'/p" tests/broken/run | grep '^D')
+table=$(sed -n "/^cases='/,/^'/p" tests/broken/run | grep '^[DR]')
 
 applies()
 {
@@ -40,8 +40,10 @@ named()
 		[ -e "tests/broken/$patch.patch" ] ||
 			{ echo "no tests/broken/$patch.patch"; return 1; }
 		source=tests/uapi/$program.c
-		# What the host runs is named for what it checks.
-		[ "$kernel" = host ] || grep -q "\"[^\"]*\<$1\>[:,]" "$source" ||
+		# What the host runs is named for what it checks; a race is
+		# seen by whatever runs two things at once.
+		[ "$kernel" = host ] || [ "$1" = RACE ] ||
+			grep -q "\"[^\"]*\<$1\>[:,]" "$source" ||
 			{ echo "$source does not name $1"; return 1; }
 		echo "$patch"
 	done <<<"$table" | grep . || { echo "no patch"; return 1; }
@@ -54,8 +56,9 @@ for p in tests/broken/*.patch; do
 	grep -q "^${name}[[:space:]]" <<<"$table" ||
 		check "$name is in the table of tests/broken/run" false
 done
-for i in $(seq -w 1 30); do
-	check "D$i is broken somewhere, and a program names it" named "D$i"
+for d in $(seq -f D%02g 1 30); do
+	check "$d is broken somewhere, and a program names it" named "$d"
 done
+check 'RACE is broken somewhere' named RACE
 echo "1..$n"
 [ $failed -eq 0 ]
