@@ -8,10 +8,9 @@
 
 #include "quota.h"
 
-#define ROUNDS 16
 #define FAR UINT64_MAX
 
-static unsigned int n_handles = 16384, n_dests = 4096;
+static unsigned int n_handles = 16384, n_dests = 4096, n_rounds = 16;
 static size_t n_bytes = 16 << 20;
 
 static struct bus1_transfer src[BUS1_MAX_TRANSFERS], dst[BUS1_MAX_TRANSFERS];
@@ -19,6 +18,7 @@ static uint64_t ids[BUS1_MAX_TRANSFERS];
 static unsigned char *data;
 static int a, b;
 static uint64_t to_a;
+static unsigned int n_nothing;
 
 /* How the child is getting on, and how long its call takes. */
 static struct progress {
@@ -129,6 +129,18 @@ static int multicast(void)
 	return send_to_a(n_dests, 64, 0);
 }
 
+/* So many that what each receiver gets needs pages in a row. */
+static int multicast_nodes(void)
+{
+	return send_to_a(16, 0, 1000);
+}
+
+static void will_multicast_nodes(void)
+{
+	will_multicast();
+	want_nodes();
+}
+
 static const struct call {
 	const char *name;
 	void (*prepare)(void);
@@ -141,6 +153,7 @@ static const struct call {
 	{ "TRANSFER", want_nodes, transfer },
 	{ "RELEASE", transferred, release },
 	{ "multicast", will_multicast, multicast },
+	{ "multicast of nodes", will_multicast_nodes, multicast_nodes },
 };
 
 /* What there is of the two peers. */
@@ -212,8 +225,9 @@ static void test_call(const struct call *c)
 	took = progress->took;
 	if (progress->r)
 		bail_out("%s: %s", c->name, strerror(progress->r));
-	for (i = 0; i < ROUNDS; i++) {
-		delay = took * i / (ROUNDS - 4);
+	for (i = 0; i < n_rounds; i++) {
+		delay = i == n_rounds - 1 ? FAR :
+					    took * i / (n_rounds * 3 / 4);
 		one(c, delay, &before, &after);
 		if (same(&after, &whole)) {
 			all++;
@@ -232,8 +246,9 @@ static void test_call(const struct call *c)
 			     (int)(after.a.bytes - before.a.bytes));
 		}
 	}
+	n_nothing += none;
 	ok(!odd && all, "%s, killed at %u points: all of it %u times, nothing %u, %u oddly",
-	   c->name, ROUNDS, all, none, odd);
+	   c->name, n_rounds, all, none, odd);
 }
 
 int main(void)
@@ -243,9 +258,10 @@ int main(void)
 	/* Where everything is checked less takes as long. */
 	if (!access("/sys/kernel/debug/kmemleak", F_OK) ||
 	    !access("/sys/kernel/debug/kcsan", F_OK)) {
-		n_handles /= 32;
+		n_handles /= 16;
 		n_dests /= 16;
 		n_bytes /= 16;
+		n_rounds /= 2;
 	}
 	data = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
@@ -255,6 +271,7 @@ int main(void)
 		bail_out("cannot map memory: %s", strerror(errno));
 	for (i = 0; i < sizeof(calls) / sizeof(*calls); i++)
 		test_call(&calls[i]);
+	ok(n_nothing, "killed before they had an effect: %u", n_nothing);
 	ok(quota_nothing(), "nothing is claimed in the end");
 	return done_testing();
 }

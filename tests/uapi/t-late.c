@@ -84,21 +84,36 @@ static void test_receiver(bool closes)
 
 #define ROUNDS 200
 #define BETWEEN 30
+#define EACH 30 /* messages to each of those, so that it takes longer */
 
 static int ends[2], between[BETWEEN];
-static uint64_t to[2 + BETWEEN];
+static uint64_t to[2 + BETWEEN * EACH];
 static _Atomic int turn;
+
+/* Where there are two processors, on this one, or on any (-1). */
+static void pin(int cpu)
+{
+	cpu_set_t set;
+	int i;
+
+	CPU_ZERO(&set);
+	for (i = 0; i < CPU_SETSIZE; i++)
+		if (cpu < 0 || i == cpu)
+			CPU_SET(i, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
 
 static void *multicast(void *arg)
 {
 	int i;
 
 	(void)arg;
+	pin(1);
 	for (i = 1; i <= ROUNDS; i++) {
 		while (atomic_load(&turn) < i)
 			sched_yield();
-		if (b1_multicast(b, 2 + BETWEEN, to, NULL, &i, sizeof(i), NULL,
-				 0))
+		if (b1_multicast(b, 2 + BETWEEN * EACH, to, NULL, &i, sizeof(i),
+				 NULL, 0))
 			bail_out("cannot send");
 	}
 	return NULL;
@@ -119,7 +134,10 @@ static void test_told(void)
 		else
 			between[i - 1] = k;
 	}
+	for (; i < 2 + BETWEEN * EACH; i++)
+		to[i] = to[i % BETWEEN + 1];
 	pthread_create(&thread, NULL, multicast, NULL);
+	pin(0);
 	for (i = 1; i <= ROUNDS; i++) {
 		atomic_store(&turn, i);
 		while (b1_recv(ends[i % 2], &m))
@@ -129,6 +147,7 @@ static void test_told(void)
 			missed++;
 	}
 	pthread_join(thread, NULL);
+	pin(-1);
 	ok(!missed,
 	   "D20: what one has received of a multicast all others can (%d)",
 	   missed);

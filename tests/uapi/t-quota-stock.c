@@ -40,7 +40,7 @@ static int drain(int peer)
 
 /* The second user claims after the first has returned all it had. */
 static struct shares share(unsigned int uid, const char *max, bool looks,
-			   bool own)
+			   bool own_a, bool own_b)
 {
 	struct shares s = { 0 };
 	uint64_t to[2];
@@ -48,8 +48,8 @@ static struct shares share(unsigned int uid, const char *max, bool looks,
 
 	quota_write(QUOTA_PARAMETERS "max_objects", max);
 	v = open_as(uid);
-	a = open_as(own ? uid : uid + 1);
-	b = open_as(own ? uid : uid + 2);
+	a = open_as(own_a ? uid : uid + 1);
+	b = open_as(own_b ? uid : uid + 2);
 	b1_node_to(v, a, &to[0]);
 	b1_node_to(v, b, &to[1]);
 	s.first = fill(a, to[0], MANY);
@@ -114,8 +114,8 @@ static void test_large(unsigned int uid)
 	free(data);
 }
 
-/* More claimants than may keep something. */
-static void test_many(unsigned int uid)
+/* More claimants than may keep something; each its own user, or all one. */
+static void test_many(unsigned int uid, bool own)
 {
 	uint64_t to[CLAIMANTS], left = 0;
 	int v, p[CLAIMANTS], i, k, sent = 0, came = 0;
@@ -123,7 +123,7 @@ static void test_many(unsigned int uid)
 	quota_write(QUOTA_PARAMETERS "max_objects", "60000");
 	v = open_as(uid);
 	for (i = 0; i < CLAIMANTS; i++) {
-		p[i] = open_as(uid);
+		p[i] = open_as(own ? uid : uid + 1 + i);
 		b1_node_to(v, p[i], &to[i]);
 	}
 	for (k = 0; k < 3; k++) {
@@ -134,7 +134,8 @@ static void test_many(unsigned int uid)
 			left = b1_count(v, "bus1-left-objects");
 	}
 	ok(sent == 3 * CLAIMANTS && came == sent && quota_adds_up(),
-	   "%d claimants: %d messages, %d came", CLAIMANTS, sent, came);
+	   "%d %s: %d messages, %d came", CLAIMANTS,
+	   own ? "peers of the user" : "other users", sent, came);
 	ok(b1_count(v, "bus1-left-objects") == left,
 	   "%llu objects are left, as after the first of them: %llu",
 	   (unsigned long long)b1_count(v, "bus1-left-objects"),
@@ -146,27 +147,29 @@ static void test_many(unsigned int uid)
 
 int main(void)
 {
-	static const char *const maxima[] = { "1024", "4096", "60000" };
+	static const char *const maxima[] = { "1024", "4096", "16000" };
 	unsigned int i, k, uid = 7300;
 	struct shares s[2];
 
 	if (!quota_begin())
 		return done_testing();
 	for (i = 0; i < sizeof(maxima) / sizeof(*maxima); i++) {
-		for (k = 0; k < 4; k++) {
-			s[k % 2] = share(uid, maxima[i], k % 2, k / 2);
+		for (k = 0; k < 8; k++) {
+			s[k % 2] = share(uid, maxima[i], k % 2, k & 2, k & 4);
 			uid += 3;
 			if (k % 2 == 0)
 				continue;
 			ok(!memcmp(&s[0], &s[1], sizeof(s[0])) && s[0].then,
-			   "of %s objects %s gets %d, %d, %d with %d: %d, %d, %d with %d",
-			   maxima[i], k / 2 ? "a peer of the user" : "another user",
+			   "of %s objects %s gets %d, %d, %d with %d, %s: %d, %d, %d with %d",
+			   maxima[i], k & 2 ? "a peer of the user" : "another user",
 			   s[0].first, s[0].then, s[0].more, s[0].other,
+			   k & 4 ? "one of the user's" : "another user",
 			   s[1].first, s[1].then, s[1].more, s[1].other);
 		}
 	}
 	test_large(uid);
-	test_many(uid + 1);
+	test_many(uid + 1, true);
+	test_many(uid + 2, false);
 	ok(quota_nothing(), "nothing is claimed in the end");
 	return done_testing();
 }
