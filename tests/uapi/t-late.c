@@ -82,7 +82,7 @@ static void test_receiver(bool closes)
 /* --- who heard of a multicast may tell the others ---------------------------
  */
 
-#define ROUNDS 200
+#define ROUNDS 60
 #define BETWEEN 30
 #define EACH 30 /* messages to each of those, so that it takes longer */
 
