@@ -20,7 +20,10 @@
 
 #define RT_RUNTIME "/proc/sys/kernel/sched_rt_runtime_us"
 
-static char *rt_runtime;
+/* Later kernels have a server that gives the others some time, on each processor. */
+#define FAIR_RUNTIME "/sys/kernel/debug/sched/fair_server/cpu1/runtime"
+
+static char *rt_runtime, *fair_runtime;
 
 static struct hog {
 	pthread_t thread;
@@ -90,6 +93,7 @@ static void hog_stop(void)
 static void rt_restore(void)
 {
 	quota_write(RT_RUNTIME, rt_runtime);
+	quota_write(FAIR_RUNTIME, fair_runtime);
 }
 
 /* --- a peer that stays locked -----------------------------------------------
@@ -601,9 +605,11 @@ int main(void)
 		return done_testing();
 	}
 	rt_runtime = quota_file(RT_RUNTIME);
+	fair_runtime = quota_file(FAIR_RUNTIME);
 	atexit(rt_restore);
 	if (!quota_write(RT_RUNTIME, "-1"))
 		bail_out("cannot write to " RT_RUNTIME ": %s", strerror(errno));
+	quota_write(FAIR_RUNTIME, "0");
 	pin(0, 0);
 	test_locked();
 	test_payload();
