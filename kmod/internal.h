@@ -15,8 +15,8 @@
  *   peer->lock    the peer's table (removals, and what is installed together),
  *                 its frozen queue, and the death of its nodes. Short: nobody
  *                 touches user memory or allocates under it. Never taken by a
- *                 sender for its receivers. Of two peers (TRANSFER) the one at
- *                 the lower address first.
+ *                 sender for its receivers. Of two peers (TRANSFER) neither is
+ *                 waited for while the other is locked.
  *   the turn      not a lock but peer->data.taken, under peer->lock: what a RECV
  *                 has begun with and copies to user memory. Only other RECVs of
  *                 the peer wait for it, on peer->turns (wait.c).
