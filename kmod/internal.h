@@ -229,7 +229,10 @@ struct bus1_payload {
  * @dest:       the handle it was sent through; only for the sender, who holds it
  * @node_entry: in node->queued while in the ready list, under peer->lock
  * @n_data:     payload bytes. Constant
- * @payload:    them; or NULL: they are behind @handles. Constant
+ * @payload:    them; or NULL: they are behind @handles. Constant until a RECV has
+ *              committed, which gives it up, while the sender may still have a
+ *              reference to the message: only the last put looks at it then,
+ *              behind the refcount
  * @uid:        of the sender. Constant
  * @charge:     for itself and the handles, which take their part when they are
  *              received; else goes with the last reference
