@@ -84,16 +84,16 @@ int main(int argc, char **argv)
 	uint64_t node, request, reply;
 	struct bus1_received room;
 	char data[8];
-	struct sched_param zero = { 0 };
+	struct sched_param first = { .sched_priority = 1 };
 	cpu_set_t one;
 	pid_t pid;
 
-	/* who is woken does not run before the other one sleeps */
+	/* who is woken does not run before the other one sleeps, whatever else runs */
 	CPU_ZERO(&one);
 	CPU_SET(sched_getcpu(), &one);
 	if (sched_setaffinity(0, sizeof(one), &one) ||
-	    sched_setscheduler(0, SCHED_BATCH, &zero))
-		must(errno, "SCHED_BATCH");
+	    sched_setscheduler(0, SCHED_FIFO, &first))
+		must(errno, "SCHED_FIFO");
 	if (client < 0 || server < 0)
 		must(errno, "/dev/bus1");
 	must(raw_node(server, client, &node, &request), "TRANSFER");
