@@ -66,6 +66,9 @@
 
 struct seq_file;
 
+/* What an ID is made of is an index. Kbuild alone does not look at Kconfig. */
+static_assert(sizeof(unsigned long) == sizeof(u64));
+
 /*
  * For all that user space triggers: charged to its memory control group, and
  * failing with ENOMEM at the group's limit instead of calling its OOM killer.
@@ -302,8 +305,8 @@ struct bus1_node {
  * @from_tx:    its number
  * @created:    coarse CLOCK_MONOTONIC ns
  * @charge:     empty while in flight; goes with the last reference, which may be
- *              that of a NODE_RELEASE on its way: until it is published, and the
- *              owner looks at his queue
+ *              that of a NODE_RELEASE on its way: until who sends that is done
+ *              with it, and the owner looks at his queue
  * @trace:      what the owner claims from the node's user, if it ever sent here;
  *              set once by whoever does so first, referenced until the last
  *              hold goes

@@ -125,6 +125,20 @@ static bool any_live(const struct call *c)
 	return false;
 }
 
+/* A full quota may skip a receiver. */
+static bool may_skip(const struct call *c)
+{
+	return check_quota && c->what == FUZZ_SEND &&
+	       c->op->flags & FLAG_CONTINUE;
+}
+
+/* The payload cannot be read, should it be asked for. */
+static bool data_missing(const struct call *c)
+{
+	return (c->bad == BAD_DATA_NONE || c->bad == BAD_DATA_CUT) &&
+	       !c->bad_room && c->n_data;
+}
+
 /* SEND, and the first half of CALL; 0 is not among it if it cannot pass. */
 static void expect_send(const struct call *c, struct expect *e)
 {
@@ -160,11 +174,11 @@ static void expect_send(const struct call *c, struct expect *e)
 		break;
 	case BAD_DATA_NONE:
 	case BAD_DATA_CUT:
-		if (c->bad_room || !c->n_data)
+		if (!data_missing(c))
 			break;
 		may(e, EFAULT);
 		/* What goes to nobody need not be read. */
-		maybe = !any_live(c);
+		maybe = !any_live(c) || may_skip(c);
 		break;
 	case BAD_VEC_HIGH:
 		maybe = !REGION(c, R_DATA)->len;
@@ -256,8 +270,6 @@ static bool apply_send(struct call *c)
 	struct model_message m = {
 		.stamp = c->stamp, .n_data = c->n_data, .n_t = c->m,
 	};
-	bool skips = c->op->flags & FLAG_CONTINUE && c->what == FUZZ_SEND &&
-		     check_quota;
 	bool wanted = c->what == FUZZ_SEND && c->op->flags & FLAG_ERRORS;
 	struct model_node *to[FUZZ_IDS];
 	unsigned int i;
@@ -271,10 +283,12 @@ static bool apply_send(struct call *c)
 			continue;
 		memcpy(&error, REGION(c, R_OUT)->at + i * sizeof(error),
 		       sizeof(error));
-		if (error == -EDQUOT && skips)
+		if (error == -EDQUOT && may_skip(c))
 			to[i] = NULL;
 		else if (error)
 			return wrong("errors[%u] is %d", i, error);
+		else if (to[i]->live && data_missing(c))
+			return wrong("[%u] got what cannot be read", i);
 		shadow_copy(REGION(c, R_OUT), i * sizeof(error), sizeof(error));
 	}
 	if (!c->n)

@@ -2,7 +2,8 @@
 /*
  * A thread in a long call can be kept from its processor, by others or by himself.
  * Whoever needs what it has locked waits, but can be killed, and nobody waits for
- * him in turn; and what it sent and others have received takes no memory any more.
+ * him in turn; and of what it sent and others have received there is no payload any
+ * more.
  */
 #define _GNU_SOURCE
 #include <sched.h>
