@@ -137,7 +137,9 @@ void recv_expect(const struct call *c, unsigned int i, struct expect *e)
 			may(e, EFAULT);
 		return;
 	}
+	/* Behind the last room's part there is no memory, whatever the count says. */
 	if (faults(c, R_RTR, t, h->n_t * SIZE_T) ||
+	    t + h->n_t * SIZE_T > c->a->r[R_RTR].len ||
 	    faults(c, R_RDATA, data, h->n_data) ||
 	    c->bad == BAD_CMD_RO || c->bad == BAD_IN_RO ||
 	    c->bad == BAD_MSG_RO || c->bad == BAD_OUT_NONE ||
